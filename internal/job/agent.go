@@ -59,6 +59,8 @@ type Login struct {
 // Agents hears what agents say; schedule satisfies it, web/nodeapi calls it.
 type Agents interface {
 	Hello(ctx context.Context, g Greeting) (Reception, error)
+	// Ready tells that the agent of the node has its welcome and takes orders.
+	Ready(nodeUID string)
 	// News is stored when it returns nil; only then may the agent forget it.
 	News(ctx context.Context, nodeUID, bootID string, tasks []News, start []pool.StartNews) error
 	// Gone tells that the session of that boot ended.

@@ -1,0 +1,171 @@
+package schedule
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"millpond/internal/job"
+	"millpond/internal/layer"
+	"millpond/internal/pool"
+	"millpond/internal/provider"
+	"millpond/internal/resource"
+)
+
+// Nodes is the way to running agents; web/nodeapi satisfies it. A call to a
+// node without a session fails: what it missed is told at its next hello.
+type Nodes interface {
+	Assign(nodeUID string, work []job.Assignment) error
+	Start(nodeUID string, order job.StartOrder) error
+	Cancel(nodeUID, taskUID string, attempt int, reason string) error
+	// Drop ends the session and closes the node's SSH port.
+	Drop(nodeUID string)
+}
+
+// Store is what the loops keep and read.
+type Store interface {
+	pool.PoolStore
+	pool.NodeStore
+	job.JobStore
+	job.TaskStore
+}
+
+// Trees gives the read-only root a node boots from: nodes are spread over the
+// healthy replicas of their region by number.
+type Trees interface {
+	TreeFor(ctx context.Context, image pool.Image, nodeNumber int) (layer.Tree, error)
+}
+
+// Owners tells what the loops need of Batch accounts and sizes.
+type Owners interface {
+	OwnerByUID(ctx context.Context, accountUID string) (pool.Owner, error)
+}
+
+// Machines are the virtual machines, which share the provider and the hello.
+type Machines interface {
+	// Hello answers for a machine uid that is no node; known is false if it is
+	// no virtual machine either.
+	Hello(ctx context.Context, g job.Greeting) (r job.Reception, known bool, err error)
+	// Exited tells that the machine of a virtual machine ended by itself.
+	Exited(ctx context.Context, uid, bootID string)
+	// Known gives the uids the provider may be running for virtual machines.
+	Known(ctx context.Context) (map[string]bool, error)
+}
+
+// Paths says where a node's folders lie.
+type Paths struct {
+	Disks string // disks/UID
+	Nodes string // nodes/UID
+}
+
+// Config is what New wires together.
+type Config struct {
+	Store    Store
+	Provider provider.Provider
+	Worker   layer.Worker
+	Nodes    Nodes
+	Trees    Trees
+	Owners   Owners
+	Machines Machines
+	Clock    resource.Clock
+	Size     func(vmSize string) (cores, memoryMiB int, ok bool)
+	Paths    Paths
+	Log      *slog.Logger
+}
+
+// Scheduler is the running loops.
+type Scheduler struct {
+	Config
+	fleet *fleet
+	slots chan struct{} // bounds machine work under way at once
+
+	pools *keyed // key: pool uid
+	nodes *keyed // key: node uid
+	queue *keyed // key: pool uid
+	ends  *keyed // key: "", jobs and tasks that end
+
+	stop context.CancelFunc
+}
+
+// SweepEvery is how often everything is looked at without an event.
+const SweepEvery = 30 * time.Second
+
+// New makes the loops; nothing runs before Run.
+func New(c Config) *Scheduler {
+	parallel := c.Provider.Capabilities().Parallel
+	s := &Scheduler{Config: c, fleet: newFleet(), slots: make(chan struct{}, max(parallel, 1))}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.pools = newKeyed(ctx, "pools", c.Log, s.poolPass)
+	s.nodes = newKeyed(ctx, "nodes", c.Log, s.nodePass)
+	s.queue = newKeyed(ctx, "queue", c.Log, s.queuePass)
+	s.ends = newKeyed(ctx, "ends", c.Log, func(ctx context.Context, _ string) error { return s.endPass(ctx) })
+	return s
+}
+
+// Run brings rows and machines together again after a restart, then sweeps
+// until ctx ends. It returns when no pass runs any more.
+func (s *Scheduler) Run(ctx context.Context) error {
+	defer func() {
+		s.stop()
+		for _, k := range []*keyed{s.pools, s.nodes, s.queue, s.ends} {
+			k.wait()
+		}
+	}()
+	if err := s.recover(ctx); err != nil {
+		return err
+	}
+	for {
+		s.sweep(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case gone := <-s.Provider.Exits():
+			s.machineGone(ctx, gone)
+		drain:
+			for {
+				select {
+				case gone := <-s.Provider.Exits():
+					s.machineGone(ctx, gone)
+				default:
+					break drain
+				}
+			}
+		case <-s.Clock.After(SweepEvery):
+		}
+	}
+}
+
+// sweep wakes every loop that has something open.
+func (s *Scheduler) sweep(ctx context.Context) {
+	pools, err := s.Store.UnsettledPools(ctx)
+	if err != nil {
+		s.Log.Warn("sweep", "error", err)
+	}
+	for _, p := range pools {
+		s.pools.wake(p.UID)
+	}
+	work, err := s.Store.PoolsWithWork(ctx)
+	if err != nil {
+		s.Log.Warn("sweep", "error", err)
+	}
+	for _, uid := range work {
+		s.queue.wake(uid)
+	}
+	s.ends.wake("")
+}
+
+// WakePool tells that a pool or its nodes changed (pool.Pools.Wake).
+func (s *Scheduler) WakePool(uid string) { s.pools.wake(uid) }
+
+// WakeWork tells that tasks wait for the account's pool (job.Jobs.Wake).
+func (s *Scheduler) WakeWork(accountUID, poolID string) {
+	if uid, ok := s.fleet.poolUID(accountUID, poolID); ok {
+		s.queue.wake(uid)
+	}
+}
+
+// WakeEnds tells that a job or a task shall end (job.Jobs.Ending).
+func (s *Scheduler) WakeEnds() { s.ends.wake("") }
+
+func system(cause string) pool.Event { return pool.Event{Actor: "service", Cause: cause} }
