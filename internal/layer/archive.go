@@ -110,6 +110,22 @@ func (a *archive) contentsOf(e *entry, p []byte) (int, error) {
 	return n, err
 }
 
+// copyContents writes the contents of e, which next gave last, to out.
+func (a *archive) copyContents(out io.Writer, e *entry, buf []byte) error {
+	for {
+		n, err := a.contentsOf(e, buf)
+		if _, err := out.Write(buf[:n]); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 func (a *archive) check(h *tar.Header) (*entry, error) {
 	p, err := a.cleanPath(h.Name)
 	if err != nil {

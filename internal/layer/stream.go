@@ -23,6 +23,11 @@ const (
 	MediaZstd = MediaTar + "+zstd"
 )
 
+var (
+	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicGzip = []byte{0x1f, 0x8b}
+)
+
 // invalid is the error of an archive we refuse: code InvalidArchive, the entry
 // at fault in a detail.
 func invalid(entry, format string, args ...any) error {
@@ -80,13 +85,13 @@ func openStream(ctx context.Context, r io.Reader, limits Limits, ratio bool) (*s
 	}
 	var out io.Reader
 	switch {
-	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case bytes.HasPrefix(head, magicZstd):
 		z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
 			return nil, invalid("", "zstd: %v", err)
 		}
 		s.media, out, s.close = MediaZstd, z, z.Close
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+	case bytes.HasPrefix(head, magicGzip):
 		z, err := gzip.NewReader(in)
 		if err != nil {
 			return nil, invalid("", "gzip: %v", err)

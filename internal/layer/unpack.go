@@ -166,7 +166,7 @@ func (u *unpacker) putFile(fd int, base string, e *entry) error {
 	if err != nil {
 		return err
 	}
-	err = u.copyTo(out, e)
+	err = u.copyContents(fdWriter(out), e, u.buf)
 	if err == nil {
 		err = unix.Fchown(out, e.UID, e.GID)
 	}
@@ -185,26 +185,22 @@ func (u *unpacker) putFile(fd int, base string, e *entry) error {
 	return setTime(fd, base, e)
 }
 
-func (u *unpacker) copyTo(out int, e *entry) error {
-	for {
-		n, err := u.contentsOf(e, u.buf)
-		for p := u.buf[:n]; len(p) > 0; {
-			m, werr := unix.Write(out, p)
-			if errors.Is(werr, unix.EINTR) {
-				continue
-			}
-			if werr != nil {
-				return werr
-			}
-			p = p[m:]
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
+// fdWriter writes to a descriptor without the runtime's poller, which has
+// nothing to do for files and costs more than a small file's write.
+type fdWriter int
+
+func (fd fdWriter) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := unix.Write(int(fd), p[n:])
+		if errors.Is(err, unix.EINTR) {
+			continue
 		}
 		if err != nil {
-			return err
+			return n, err
 		}
+		n += m
 	}
+	return n, nil
 }
 
 func (u *unpacker) putLink(fd int, base string, e *entry) error {
