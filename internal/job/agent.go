@@ -37,6 +37,7 @@ type Reception struct {
 	Forget  []Held       // attempts the agent must kill and drop
 	Resend  []Assignment // attempts it should have and has not
 	Start   *StartOrder  // start task to run now
+	SSHPort int          // port to open again, 0 = none
 }
 
 // StartOrder is an attempt of a pool's start task.

@@ -50,7 +50,7 @@ func (s *Scheduler) Hello(ctx context.Context, g job.Greeting) (job.Reception, e
 	if err != nil {
 		return job.Reception{}, err
 	}
-	r := job.Reception{Epoch: n.Epoch, Node: n, Pool: p, Account: owner.Name, Users: logins(p, n, now)}
+	r := job.Reception{Epoch: n.Epoch, Node: n, Pool: p, Account: owner.Name, Users: logins(p, n, now), SSHPort: n.SSHPort}
 	if start > 0 {
 		r.Start = &job.StartOrder{Task: *p.Spec.StartTask, Attempt: start}
 	}
