@@ -29,10 +29,19 @@ type grant struct {
 const grantsAge = 10 * time.Second
 
 // Allowed reports whether the principal may do action at the scope, by an
-// assignment there or at anything above. data says that action is a data
-// action. Shared-key principals hold no roles: the data plane compares their
-// AccountUID with the account instead.
-func (s *Identity) Allowed(ctx context.Context, p Principal, action, scopeID string, data bool) (bool, error) {
+// assignment there or at anything above. Shared-key principals hold no roles:
+// the data plane compares their AccountUID with the account instead.
+func (s *Identity) Allowed(ctx context.Context, p Principal, action, scopeID string) (bool, error) {
+	return s.allowed(ctx, p, action, scopeID, false)
+}
+
+// AllowedData is Allowed for data actions: jobs, job schedules and what lies
+// in them are data actions of Microsoft.Batch, pools and nodes are actions.
+func (s *Identity) AllowedData(ctx context.Context, p Principal, action, scopeID string) (bool, error) {
+	return s.allowed(ctx, p, action, scopeID, true)
+}
+
+func (s *Identity) allowed(ctx context.Context, p Principal, action, scopeID string, data bool) (bool, error) {
 	if p.ObjectID == "" {
 		return false, nil
 	}
@@ -51,7 +60,7 @@ func (s *Identity) Allowed(ctx context.Context, p Principal, action, scopeID str
 
 // Require is Allowed with Resource Manager's refusal, AuthorizationFailed.
 func (s *Identity) Require(ctx context.Context, p Principal, action, scopeID string) error {
-	ok, err := s.Allowed(ctx, p, action, scopeID, false)
+	ok, err := s.Allowed(ctx, p, action, scopeID)
 	if err != nil || ok {
 		return err
 	}

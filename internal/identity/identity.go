@@ -35,9 +35,10 @@ func (s *Identity) Sealer() *Sealer { return s.sealer }
 // Store is where sealed secrets rest.
 func (s *Identity) Store() Store { return s.store }
 
-// AddTenant makes a directory with a new id.
-func (s *Identity) AddTenant(ctx context.Context, displayName string) (Tenant, error) {
-	t := Tenant{ID: uuid.NewString(), DisplayName: displayName, Created: s.clock.Now()}
+// AddTenant makes a directory; id "" takes a new one. A caller that chose the
+// id before may call again after a crash.
+func (s *Identity) AddTenant(ctx context.Context, id, displayName string) (Tenant, error) {
+	t := Tenant{ID: orNew(id), DisplayName: displayName, Created: s.clock.Now()}
 	return t, s.store.PutTenant(ctx, t)
 }
 
@@ -50,23 +51,22 @@ func (s *Identity) Tenant(ctx context.Context, id string) (Tenant, error) {
 }
 
 // AddApplication makes a service principal in a tenant and its first client
-// secret, which is shown here and never again.
-func (s *Identity) AddApplication(ctx context.Context, tenantID, displayName string) (Application, Secret, error) {
-	if _, err := s.Tenant(ctx, tenantID); err != nil {
+// secret, which is shown here and never again. Empty ids are new; with ids of
+// an existing application it is written anew, its old secrets gone.
+func (s *Identity) AddApplication(ctx context.Context, a Application) (Application, Secret, error) {
+	if _, err := s.Tenant(ctx, a.TenantID); err != nil {
 		return Application{}, Secret{}, err
 	}
 	clear, hash := newClientSecret()
-	a := Application{
-		TenantID: tenantID, AppID: uuid.NewString(), ObjectID: uuid.NewString(),
-		DisplayName: displayName, SecretHashes: []string{hash}, Created: s.clock.Now(),
-	}
+	a.AppID, a.ObjectID = orNew(a.AppID), orNew(a.ObjectID)
+	a.SecretHashes, a.Created = []string{hash}, s.clock.Now()
 	return a, clear, s.store.PutApplication(ctx, a)
 }
 
 // AddClientSecret gives an application one more secret; the older ones go on
 // working, so that clients can change over.
 func (s *Identity) AddClientSecret(ctx context.Context, appID string) (Secret, error) {
-	a, err := s.store.ApplicationByID(ctx, appID)
+	a, err := s.Application(ctx, appID)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -75,10 +75,20 @@ func (s *Identity) AddClientSecret(ctx context.Context, appID string) (Secret, e
 	return clear, s.store.PutApplication(ctx, a)
 }
 
+// Proves reports whether clear is one of the application's client secrets.
+func (a Application) Proves(clear string) bool { return clientSecretMatches(clear, a.SecretHashes) }
+
+func orNew(id string) string {
+	if id == "" {
+		return uuid.NewString()
+	}
+	return resource.Fold(id)
+}
+
 // Application finds a service principal by its application id or object id;
 // ApplicationNotFound.
 func (s *Identity) Application(ctx context.Context, id string) (Application, error) {
-	return s.store.ApplicationByID(ctx, id)
+	return s.store.ApplicationByID(ctx, resource.Fold(id))
 }
 
 // Applications lists the service principals of a tenant; "" lists all.

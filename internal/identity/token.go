@@ -127,7 +127,7 @@ func (s *Identity) client(ctx context.Context, r TokenRequest) (Application, err
 	if r.Secret == "" {
 		return Application{}, fault.New("invalid_client", "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
 	}
-	if !clientSecretMatches(r.Secret, app.SecretHashes) {
+	if !app.Proves(r.Secret) {
 		return Application{}, fault.Newf("invalid_client", "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'.", app.AppID)
 	}
 	return app, nil
