@@ -378,7 +378,7 @@ func setText(p *plan, v reflect.Value, text []byte, f *field) (bool, error) {
 		v.SetInt(int64(span))
 		return ok, nil
 	case kindInt:
-		return p.bits == 64 && setNumber(p, v, text), nil // OData writes Int64 as a string
+		return setNumber(p, v, text), nil // OData writes Int64 as a string; az quotes every integer of its command line
 	default:
 		return false, nil
 	}
