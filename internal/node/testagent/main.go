@@ -1,0 +1,121 @@
+// Command testagent is an agent for tests of providers: it boots a machine as
+// millpond-node does and then does what it is told over a socket in the
+// machine's State folder, as root of the machine. It is built by tests and
+// never installed.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"millpond/internal/node"
+	"millpond/internal/node/wire"
+)
+
+// Order is one thing to do; Answer is how it went.
+type Order struct {
+	Op   string `json:"op"`
+	Path string `json:"path"`
+	To   string `json:"to"` // a path, or text
+}
+
+// Answer has what was read, or why not.
+type Answer struct {
+	Text  string `json:"text"`
+	Error string `json:"error"`
+}
+
+func main() { os.Exit(node.Run(serve)) }
+
+func serve(boot wire.Boot) int {
+	path := boot.State + "/agent.sock"
+	_ = os.Remove(path) // of an earlier boot
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testagent:", err)
+		return 1
+	}
+	if err := os.Chmod(path, 0o777); err != nil {
+		fmt.Fprintln(os.Stderr, "testagent:", err)
+		return 1
+	}
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return 1
+		}
+		go answer(conn, boot)
+	}
+}
+
+func answer(conn net.Conn, boot wire.Boot) {
+	defer conn.Close()
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		var o Order
+		var a Answer
+		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+			a.Error = err.Error()
+		} else if text, err := do(o, boot); err != nil {
+			a.Error = err.Error()
+		} else {
+			a.Text = text
+		}
+		if err := json.NewEncoder(conn).Encode(a); err != nil {
+			return
+		}
+	}
+}
+
+func do(o Order, boot wire.Boot) (string, error) {
+	switch o.Op {
+	case "boot":
+		return boot.BootID, nil
+	case "read":
+		text, err := os.ReadFile(o.Path)
+		return string(text), err
+	case "write":
+		return "", os.WriteFile(o.Path, []byte(o.To), 0o644)
+	case "list":
+		entries, err := os.ReadDir(o.Path)
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, "\n"), err
+	case "mkdir":
+		return "", os.MkdirAll(o.Path, 0o755)
+	case "remove":
+		return "", os.RemoveAll(o.Path)
+	case "rename":
+		return "", os.Rename(o.Path, o.To)
+	case "dial":
+		conn, err := net.Dial("unix", o.Path)
+		if err == nil {
+			conn.Close()
+		}
+		return "", err
+	case "hostname":
+		return os.Hostname()
+	case "ids":
+		return fmt.Sprint(os.Getpid(), os.Getuid()), nil
+	case "mount":
+		return "", syscall.Mount("x", o.Path, "tmpfs", 0, "")
+	case "umount":
+		return "", syscall.Unmount(o.Path, 0)
+	case "eat":
+		block := make([]byte, 256<<20)
+		for i := 0; i < len(block); i += 4096 {
+			block[i] = 1
+		}
+		return "", nil
+	case "exit":
+		os.Exit(7)
+	}
+	return "", fmt.Errorf("unknown order %q", o.Op)
+}

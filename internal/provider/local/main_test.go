@@ -1,0 +1,37 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// testAgent is the built test agent.
+var testAgent string
+
+// TestMain lets the test's own binary be the `millpond` that runs the node host.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "node-host" {
+		os.Exit(HostMain(os.Args[2:]))
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "millpond-agent")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	testAgent = filepath.Join(dir, "testagent")
+	cmd := exec.Command("go", "build", "-o", testAgent, "millpond/internal/node/testagent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the test agent: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}

@@ -1,0 +1,183 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"millpond/internal/node/wire"
+	"millpond/internal/provider"
+)
+
+// bootTimeout is how long an agent may take from exec to its clone's root. It
+// takes milliseconds; this catches a file system that hangs.
+const bootTimeout = 60 * time.Second
+
+// process is a machine's first process.
+type process struct {
+	pid   int
+	fd    syscall.RawConn // pidfd, known to the runtime's poller: waiting costs no thread
+	ended chan struct{}   // closed when it is reaped, and so every process of its pid namespace gone
+}
+
+// spawn starts the machine's first process and waits until it says that the
+// machine is booted. On error it is gone again.
+func (h *host) spawn(ctx context.Context, m provider.Machine) (*process, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	group, err := h.groups.make(m)
+	if err != nil {
+		return nil, fmt.Errorf("control group: %w", err)
+	}
+	if group >= 0 {
+		defer unix.Close(group)
+	}
+	var files opened
+	defer files.close()
+	null := files.open(os.DevNull, os.O_RDONLY)
+	log := files.open(filepath.Join(m.State, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY)
+	bootOut, bootIn := files.pipe()
+	statusOut, statusIn := files.pipe()
+	if files.err != nil {
+		return nil, files.err
+	}
+	fd := -1
+	pid, _, err := syscall.StartProcess(agentPath, []string{"millpond-node"}, &syscall.ProcAttr{
+		Dir:   "/",
+		Files: []uintptr{null.Fd(), log.Fd(), log.Fd(), bootOut.Fd(), statusIn.Fd()},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+			Setsid:      true,
+			PidFD:       &fd,
+			UseCgroupFD: group >= 0,
+			CgroupFD:    group,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the agent: %w", err)
+	}
+	p, err := watchProcess(pid, fd)
+	if err != nil {
+		return nil, errors.Join(err, unix.Kill(pid, unix.SIGKILL))
+	}
+	bootOut.Close()
+	statusIn.Close() // or its end of file would never come
+	stop := context.AfterFunc(ctx, func() { _ = p.kill() })
+	defer stop()
+	if err := h.handOver(m, p, bootIn, statusOut); err != nil {
+		_ = p.kill()
+		<-p.ended
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return p, nil
+}
+
+// handOver gives the boot message and reads how the boot went.
+func (h *host) handOver(m provider.Machine, p *process, boot, status *os.File) error {
+	if err := h.groups.enterV1(m, p.pid); err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	if _, err := boot.Write(h.bootMessage(m)); err != nil {
+		return fmt.Errorf("boot message: %w", err)
+	}
+	boot.Close()
+	said, err := io.ReadAll(io.LimitReader(status, 4096))
+	if err != nil {
+		return fmt.Errorf("boot of machine %s: %w", m.ID, err)
+	}
+	switch text := string(said); {
+	case text == "ok":
+		return nil
+	case text == "":
+		return fmt.Errorf("machine %s ended during its boot", m.ID)
+	default:
+		return fmt.Errorf("machine %s: %s", m.ID, strings.TrimSpace(text))
+	}
+}
+
+func (h *host) bootMessage(m provider.Machine) []byte {
+	return encode(wire.Boot{
+		NodeUID: m.ID, BootID: m.BootID, Token: m.Token, Hostname: m.Hostname, Role: m.Role,
+		LowerRoot: m.Tree.Root, Lower: m.Tree.Dirs, Binds: m.Tree.Binds,
+		Disk: m.Disk.Path, State: m.State,
+		Sockets: h.config.Sockets, Gateway: h.config.Gateway,
+		TasksTmpfs: h.config.TasksTmpfs, IP: m.IP,
+	})
+}
+
+// watchProcess reaps the process in the background.
+func watchProcess(pid, fd int) (*process, error) {
+	if err := unix.SetNonblock(fd, true); err != nil { // the poller takes only such
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "pidfd")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{pid: pid, fd: raw, ended: make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		_ = raw.Read(func(fd uintptr) bool {
+			err := unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED, nil)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		file.Close()
+	}()
+	return p, nil
+}
+
+// kill ends the process, and with it its pid namespace. One that has ended
+// already is no error.
+func (p *process) kill() error {
+	var err error
+	if e := p.fd.Control(func(fd uintptr) {
+		err = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0)
+	}); e != nil || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// opened collects files to be closed together, and the first error.
+type opened struct {
+	files []*os.File
+	err   error
+}
+
+func (o *opened) open(path string, flag int) *os.File {
+	if o.err != nil {
+		return nil
+	}
+	f, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		o.err = err
+		return nil
+	}
+	o.files = append(o.files, f)
+	return f
+}
+
+func (o *opened) pipe() (r, w *os.File) {
+	if o.err != nil {
+		return nil, nil
+	}
+	if r, w, o.err = os.Pipe(); o.err == nil {
+		o.files = append(o.files, r, w)
+	}
+	return r, w
+}
+
+func (o *opened) close() {
+	for _, f := range o.files {
+		f.Close() // those closed before say so; nothing depends on it
+	}
+}
