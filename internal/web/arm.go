@@ -79,11 +79,14 @@ func (armDialect) failure(c *Call, h http.Header, e *fault.Error) (int, []byte, 
 		problem.Message = known.sentence
 	}
 	for _, d := range e.Details {
-		if d.Key == "PropertyName" || d.Key == "target" {
+		switch d.Key {
+		case "PropertyName", "target":
 			problem.Target = d.Value
-			continue
+		case "Reason": // clients show the message and little else
+			problem.Message = strings.TrimSuffix(problem.Message, ".") + ": " + d.Value
+		default:
+			problem.Details = append(problem.Details, armProblem{Code: d.Key, Message: d.Value})
 		}
-		problem.Details = append(problem.Details, armProblem{Code: d.Key, Message: d.Value})
 	}
 	if known.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer authorization_uri="`+Origin(c.Request)+`/adfs", error="invalid_token", error_description="`+

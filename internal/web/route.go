@@ -103,6 +103,9 @@ func NewTable(routes []Route, fold bool) *Table {
 			key += "/"
 			c.segments = append(c.segments, s)
 		}
+		if r.Handle == nil {
+			c.captures += 1000 // never before a row that has a handler
+		}
 		if t.fold {
 			key = strings.ToLower(key)
 		}
