@@ -87,8 +87,9 @@ func tarCommand(ctx context.Context, cmd *exec.Cmd, blobs string, limits Limits,
 // for its temporary files and as its home.
 func prepare(cmd *exec.Cmd, dir string) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
-		Pdeathsig:  syscall.SIGKILL,
+		Cloneflags:   syscall.CLONE_NEWPID,
+		Unshareflags: syscall.CLONE_NEWNS, // private, unlike with Cloneflags
+		Pdeathsig:    syscall.SIGKILL,
 	}
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "TMPDIR="+dir, "HOME="+dir)

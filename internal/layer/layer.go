@@ -12,6 +12,9 @@ type Layer struct {
 	Size      int64  `json:"size"`      // bytes of the blob
 	Unpacked  int64  `json:"unpacked"`  // bytes of file contents
 	MediaType string `json:"mediaType"` // OCI media type with its compression
+	// Host marks the made layer of the host image (HostLayer): its machines
+	// also need the host's own programs bound, and it means nothing elsewhere.
+	Host bool `json:"host,omitempty"`
 }
 
 // Stack is an image's layers, lowest first.

@@ -43,7 +43,7 @@ func inUserns(t *testing.T) (done bool) {
 	}
 	defer self.Close()
 	// By descriptor: the test binary lies in a folder only its owner may enter.
-	cmd := exec.Command("/proc/self/fd/3", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
+	cmd := exec.Command("/proc/self/fd/3", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-rapid.nofailfile")
 	cmd.ExtraFiles = []*os.File{self}
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "LAYER_TEST_USERNS=1", "TMPDIR="+dir)
@@ -64,4 +64,10 @@ func inUserns(t *testing.T) (done bool) {
 		t.Fatalf("the test did not run in the user namespace:\n%s", out)
 	}
 	return true
+}
+
+func shell(dir, script string) ([]byte, error) {
+	cmd := exec.Command("/bin/sh", "-euc", script)
+	cmd.Dir = dir
+	return cmd.CombinedOutput()
 }
