@@ -1,0 +1,57 @@
+package gallery
+
+import (
+	"context"
+
+	"millpond/internal/fault"
+	"millpond/internal/layer"
+)
+
+// Base gives the layers of a catalogue entry, making them at their first use;
+// host says that they stand on this machine's own /usr. The error names what
+// to do when the image cannot be had here.
+func (g *Images) Base(ctx context.Context, key string) (stack layer.Stack, host bool, err error) {
+	c, err := g.baseContent(ctx, key)
+	for _, l := range c.Stack {
+		host = host || l.Host
+	}
+	return c.Stack, host, err
+}
+
+func (g *Images) baseContent(ctx context.Context, key string) (Content, error) {
+	c := g.Catalogue
+	e, ok := c.Entry(key)
+	if !ok {
+		return Content{}, fault.Newf("PlatformImageNotFound", "The catalogue has no image %s.", key)
+	}
+	// Made one at a time: a second caller finds what the first has made.
+	c.making.Lock()
+	defer c.making.Unlock()
+	state, err := c.state(ctx, e.Key())
+	if err != nil {
+		return Content{}, err
+	}
+	content := Content{Lineage: lineageOf(e)}
+	text, isMade := state.source(e)
+	if isMade {
+		content.Stack = state.Made.Stack
+		return content, nil
+	}
+	if l := c.listed(e, state); !l.Verified {
+		return Content{}, fault.Newf("ImageUnavailable", "The image %s:%s:%s cannot be made on this machine: %s. "+
+			"Give it a source with --alias %s:%s:%s=SOURCE or `millpond image import`, where SOURCE is a tar, an OCI layout folder, debootstrap:SUITE or host.",
+			e.Publisher, e.Offer, e.SKU, l.Missing, e.Publisher, e.Offer, e.SKU)
+	}
+	src, err := ParseSource(text)
+	if err != nil {
+		return Content{}, err
+	}
+	if content.Stack, err = g.importBase(ctx, src); err != nil {
+		return Content{}, fault.Newf("ImageUnavailable", "The base of image %s:%s:%s could not be made from %s: %v",
+			e.Publisher, e.Offer, e.SKU, src, err).Because(err)
+	}
+	now := c.clock.Now()
+	return content, c.change(ctx, e.Key(), func(s *entryState) {
+		s.Made = &made{Source: text, Stack: content.Stack, At: now}
+	})
+}

@@ -1,0 +1,161 @@
+package gallery
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"millpond/internal/fault"
+	"millpond/internal/layer"
+)
+
+// importBase makes the layers of a base image from its source.
+func (g *Images) importBase(ctx context.Context, src Source) (layer.Stack, error) {
+	switch src.Kind {
+	case SourceHost:
+		l, err := layer.HostLayer(ctx, g.Blobs)
+		return layer.Stack{l}, err
+	case SourceBootstrap:
+		l, err := g.Worker.Bootstrap(ctx, src.Arg, g.Blobs.Dir, io.Discard)
+		return layer.Stack{l}, err
+	case SourceTar:
+		f, err := os.Open(src.Arg)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		l, err := g.Blobs.Put(ctx, f)
+		return layer.Stack{l}, err
+	}
+	return g.importLayout(ctx, src.Arg)
+}
+
+// capture freezes a disk's writable part into a layer, without the stripped
+// paths and without the named accounts in the account files.
+func (g *Images) capture(ctx context.Context, disk layer.Disk, strip, accounts []string) (layer.Layer, error) {
+	l, err := g.Worker.Diff(ctx, disk, g.Blobs.Dir, strip)
+	if err != nil || len(accounts) == 0 {
+		return l, err
+	}
+	blob, err := g.Blobs.Open(l.Digest)
+	if err != nil {
+		return layer.Layer{}, err
+	}
+	defer blob.Close()
+	plain, err := decompress(blob, l.MediaType)
+	if err != nil {
+		return layer.Layer{}, err
+	}
+	defer plain.Close()
+	pr, pw := io.Pipe()
+	go func() { pw.CloseWithError(withoutAccounts(plain, pw, accounts)) }()
+	// The first blob holds the accounts' password hashes. Nothing names it: the
+	// next collection of blobs takes it away.
+	clean, err := g.Blobs.Put(ctx, pr)
+	pr.CloseWithError(io.ErrClosedPipe)
+	return clean, err
+}
+
+func decompress(r io.Reader, mediaType string) (io.ReadCloser, error) {
+	switch mediaType {
+	case layer.MediaZstd:
+		z, err := zstd.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	case layer.MediaGzip:
+		return gzip.NewReader(r)
+	case layer.MediaTar:
+		return io.NopCloser(r), nil
+	}
+	return nil, fault.Newf("InvalidImage", "A layer of type %s cannot be read.", mediaType)
+}
+
+// accountFiles are line files whose first field is an account or group. The
+// ones ending in a dash are the backups that useradd and its kin leave.
+var accountFiles = map[string]bool{
+	"etc/passwd": true, "etc/shadow": true, "etc/group": true, "etc/gshadow": true, "etc/subuid": true, "etc/subgid": true,
+	"etc/passwd-": true, "etc/shadow-": true, "etc/group-": true, "etc/gshadow-": true, "etc/subuid-": true, "etc/subgid-": true,
+}
+
+// maxAccountFile bounds what is held in memory of an account file.
+const maxAccountFile = 16 << 20
+
+// withoutAccounts copies a layer's tar and takes accounts out of the account
+// files: their own lines, and their names from the member lists of groups.
+func withoutAccounts(in io.Reader, out io.Writer, accounts []string) error {
+	gone := map[string]bool{}
+	for _, a := range accounts {
+		gone[a] = true
+	}
+	tr, tw := tar.NewReader(in), tar.NewWriter(out)
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return tw.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if h.Typeflag != tar.TypeReg || !accountFiles[path.Clean(h.Name)] || h.Size > maxAccountFile {
+			if err := tw.WriteHeader(h); err != nil {
+				return err
+			}
+			if _, err := io.Copy(tw, tr); err != nil {
+				return err
+			}
+			continue
+		}
+		text, err := io.ReadAll(tr)
+		if err != nil {
+			return err
+		}
+		kept := keepAccounts(text, gone, strings.HasPrefix(path.Base(h.Name), "g"))
+		h.Size = int64(len(kept))
+		if err := tw.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := tw.Write(kept); err != nil {
+			return err
+		}
+	}
+}
+
+// keepAccounts filters one account file; in group files the last field, and in
+// gshadow the administrators before it, are lists of members.
+func keepAccounts(text []byte, gone map[string]bool, groups bool) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(text) {
+		fields := strings.Split(strings.TrimSuffix(string(line), "\n"), ":")
+		if gone[fields[0]] {
+			continue
+		}
+		if groups && len(fields) >= 4 {
+			for i := len(fields) - 1; i >= 2; i-- {
+				var members []string
+				for m := range strings.SplitSeq(fields[i], ",") {
+					if !gone[m] {
+						members = append(members, m)
+					}
+				}
+				fields[i] = strings.Join(members, ",")
+			}
+		}
+		out.WriteString(strings.Join(fields, ":") + "\n")
+	}
+	return out.Bytes()
+}
+
+// importLayout makes a base from an OCI image layout folder.
+func (g *Images) importLayout(context.Context, string) (layer.Stack, error) {
+	return nil, fault.New("OperationNotSupported", "Importing an OCI layout is not written yet.")
+}
