@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,9 +76,6 @@ func startHost(log *slog.Logger) (*host, net.Listener, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := dropBounding(); err != nil {
-		return nil, nil, err
-	}
 	// The work of package layer and of the programs it starts is done here.
 	if err := os.Setenv("TMPDIR", filepath.Join(config.Data, tmpFolder)); err != nil {
 		return nil, nil, err
@@ -102,35 +98,6 @@ func becomeRoot() error {
 	}
 	if err := syscall.Setresuid(0, 0, 0); err != nil {
 		return fmt.Errorf("setresuid: %w", err)
-	}
-	return nil
-}
-
-// unneeded are capabilities no machine is ever given. Bounded here once, they
-// need not be dropped at each machine's start.
-var unneeded = []uintptr{
-	unix.CAP_LINUX_IMMUTABLE, unix.CAP_NET_ADMIN, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO,
-	unix.CAP_SYS_PACCT, unix.CAP_SYS_BOOT, unix.CAP_SYS_TIME, unix.CAP_SYS_TTY_CONFIG,
-	unix.CAP_AUDIT_CONTROL, unix.CAP_AUDIT_READ, unix.CAP_MAC_OVERRIDE, unix.CAP_MAC_ADMIN,
-	unix.CAP_SYSLOG, unix.CAP_WAKE_ALARM, unix.CAP_BLOCK_SUSPEND, unix.CAP_PERFMON, unix.CAP_BPF,
-	unix.CAP_CHECKPOINT_RESTORE,
-}
-
-func dropBounding() error {
-	for _, c := range unneeded {
-		_, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
-		if errno == unix.EINVAL {
-			continue // a kernel that does not know it yet
-		}
-		if errors.Is(errno, syscall.ENOTSUP) {
-			// A build with cgo (the race detector's) cannot do this on all
-			// threads; its machines keep capabilities that mean nothing in a
-			// user namespace that owns no network and no clock.
-			return nil
-		}
-		if errno != 0 {
-			return fmt.Errorf("drop capability %d: %w", c, errno)
-		}
 	}
 	return nil
 }

@@ -100,6 +100,10 @@ func buildRoot(list []show) error {
 			return fmt.Errorf("show %s: %w", s.path, err)
 		}
 	}
+	// All machines get a copy of this one directory; none may write into it.
+	if err := (show{readOnly: true}).bind(newRoot+"/sys", newRoot+"/sys"); err != nil {
+		return fmt.Errorf("show /sys: %w", err)
+	}
 	if err := os.MkdirAll(newRoot+"/tmp", 0o755); err != nil {
 		return err
 	}
@@ -149,7 +153,10 @@ func (s show) place() error {
 	} else if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
 	}
-	source := fmt.Sprintf("/proc/self/fd/%d", s.fd)
+	return s.bind(fmt.Sprintf("/proc/self/fd/%d", s.fd), target)
+}
+
+func (s show) bind(source, target string) error {
 	if err := unix.Mount(source, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -50,7 +51,7 @@ func (h *host) spawn(ctx context.Context, m provider.Machine) (*process, error) 
 		return nil, files.err
 	}
 	fd := -1
-	pid, _, err := syscall.StartProcess(agentPath, []string{"millpond-node"}, &syscall.ProcAttr{
+	pid, err := startBounded(agentPath, []string{"millpond-node"}, &syscall.ProcAttr{
 		Dir:   "/",
 		Files: []uintptr{null.Fd(), log.Fd(), log.Fd(), bootOut.Fd(), statusIn.Fd()},
 		Sys: &syscall.SysProcAttr{
@@ -78,6 +79,32 @@ func (h *host) spawn(ctx context.Context, m provider.Machine) (*process, error) 
 		return nil, errors.Join(ctx.Err(), err)
 	}
 	return p, nil
+}
+
+// unneeded are capabilities no machine is ever given; the agent drops one more
+// when it has mounted.
+var unneeded = []uintptr{
+	unix.CAP_LINUX_IMMUTABLE, unix.CAP_NET_ADMIN, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO,
+	unix.CAP_SYS_PACCT, unix.CAP_SYS_BOOT, unix.CAP_SYS_TIME, unix.CAP_SYS_TTY_CONFIG,
+	unix.CAP_AUDIT_CONTROL, unix.CAP_AUDIT_READ, unix.CAP_MAC_OVERRIDE, unix.CAP_MAC_ADMIN,
+	unix.CAP_SYSLOG, unix.CAP_WAKE_ALARM, unix.CAP_BLOCK_SUSPEND, unix.CAP_PERFMON, unix.CAP_BPF,
+	unix.CAP_CHECKPOINT_RESTORE,
+}
+
+// startBounded starts a process that can never get the unneeded capabilities.
+// A bounding set belongs to the thread and is inherited by what it starts; that
+// this thread keeps the smaller one does not matter to anything else we do.
+func startBounded(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, c := range unneeded {
+		// EINVAL is a kernel too old to know the capability.
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+			return 0, fmt.Errorf("drop capability %d: %w", c, err)
+		}
+	}
+	pid, _, err = syscall.StartProcess(path, argv, attr)
+	return pid, err
 }
 
 // handOver gives the boot message and reads how the boot went.
