@@ -96,7 +96,7 @@ func TestNoTestSleeps(t *testing.T) {
 var moduleLine = regexp.MustCompile(`(?m)^module (\S+)$`)
 
 func TestModuleNames(t *testing.T) {
-	modules := map[string]string{"go.mod": module, "examples/go.mod": "", "tools/go.mod": module + "/tools"}
+	modules := map[string]string{"go.mod": module, "examples/go.mod": "", "tools/go.mod": module + "/tools", "tools/wiregen/go.mod": module + "/tools/wiregen"}
 	for file, want := range modules {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if os.IsNotExist(err) && want == "" {
