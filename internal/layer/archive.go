@@ -68,7 +68,7 @@ func (a *archive) next() (*entry, error) {
 	for {
 		h, err := a.tr.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, io.EOF
+			return nil, a.end()
 		}
 		if err != nil {
 			return nil, a.readError("", err)
@@ -85,6 +85,15 @@ func (a *archive) next() (*entry, error) {
 			return e, err
 		}
 	}
+}
+
+// end is io.EOF, unless sparse files promised far more than the archive carried:
+// who skips over contents never meets the holes.
+func (a *archive) end() error {
+	if a.ratio && a.contents > a.limits.RatioFrom && a.contents/a.limits.Ratio > a.raw.n {
+		return invalid("", "the archive unpacks to more than %d times its size", a.limits.Ratio)
+	}
+	return io.EOF
 }
 
 // readError gives what went wrong while reading a place: our own refusals and
