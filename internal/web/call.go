@@ -122,6 +122,9 @@ func (c *Call) Body() ([]byte, error) {
 		return c.body, nil
 	}
 	limit := c.face.BodyLimit
+	if limit == 0 {
+		limit = BatchBodyLimit
+	}
 	if n := c.Request.ContentLength; n > limit {
 		return nil, tooLarge(limit)
 	}

@@ -57,3 +57,5 @@
 // Every code a fault may carry to a client stands in batch_catalogue.go or
 // arm_catalogue.go; one that is missing there becomes 500 and its text is hidden.
 package web
+
+//go:generate ../../scripts/generate

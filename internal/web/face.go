@@ -29,7 +29,8 @@ type Face struct {
 	Table   *Table
 	Dialect Dialect
 	// Schema decodes and encodes bodies; its Versions also judge api-version.
-	Schema    *Schema
+	Schema *Schema
+	// BodyLimit in bytes; 0 is BatchBodyLimit.
 	BodyLimit int64
 	Clock     resource.Clock
 	Log       *slog.Logger
