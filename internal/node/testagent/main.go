@@ -1,6 +1,6 @@
 // Command testagent is an agent for tests of providers: it boots a machine as
-// millpond-node does and then does what it is told over a socket in the
-// machine's State folder, as root of the machine. It is built by tests and
+// millpond-node does and then does, as root of the machine, what the test tells
+// it through the gateway's socket. It is built by tests and
 // never installed.
 package main
 
@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -32,50 +34,44 @@ type Answer struct {
 
 func main() { os.Exit(node.Run(serve)) }
 
+// serve dials the gateway as the real agent does, says who it is and takes
+// orders, one JSON object a line. Without a gateway it is idle.
 func serve(boot wire.Boot) int {
-	path := boot.State + "/agent.sock"
-	_ = os.Remove(path) // of an earlier boot
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "testagent:", err)
-		return 1
+	conn, err := net.Dial("unix", filepath.Join(node.SocketsDir, boot.Gateway))
+	if err == nil {
+		takeOrders(conn, boot)
 	}
-	if err := os.Chmod(path, 0o777); err != nil {
-		fmt.Fprintln(os.Stderr, "testagent:", err)
-		return 1
-	}
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return 1
-		}
-		go answer(conn, boot)
-	}
+	idle := make(chan os.Signal, 1)
+	signal.Notify(idle, syscall.SIGUSR1)
+	<-idle
+	return 0
 }
 
-func answer(conn net.Conn, boot wire.Boot) {
+func takeOrders(conn net.Conn, boot wire.Boot) {
 	defer conn.Close()
+	out := json.NewEncoder(conn)
+	if err := out.Encode(boot); err != nil {
+		return
+	}
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
 		var o Order
 		var a Answer
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 			a.Error = err.Error()
-		} else if text, err := do(o, boot); err != nil {
+		} else if text, err := do(o); err != nil {
 			a.Error = err.Error()
 		} else {
 			a.Text = text
 		}
-		if err := json.NewEncoder(conn).Encode(a); err != nil {
+		if err := out.Encode(a); err != nil {
 			return
 		}
 	}
 }
 
-func do(o Order, boot wire.Boot) (string, error) {
+func do(o Order) (string, error) {
 	switch o.Op {
-	case "boot":
-		return boot.BootID, nil
 	case "read":
 		text, err := os.ReadFile(o.Path)
 		return string(text), err

@@ -1,51 +1,98 @@
 package local
 
 import (
-	"bufio"
-	"encoding/json"
+	"bytes"
+	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"millpond/internal/layer"
 	"millpond/internal/provider"
+	"millpond/internal/provider/providertest"
 )
+
+func TestSuite(t *testing.T) { providertest.Run(t, openFixture) }
+
+func openFixture(t *testing.T) *providertest.Fixture {
+	p := openTest(t, t.TempDir())
+	g := listenAgents(t, p)
+	f := &providertest.Fixture{Provider: p}
+	f.Machine = func(t *testing.T, id string) provider.Machine { return testMachine(t, p, id) }
+	f.Started = func(t *testing.T, m provider.Machine) { g.enter(t, m) }
+	f.Write = func(t *testing.T, m provider.Machine, path, text string) { g.enter(t, m).do(t, "write", path, text) }
+	f.Read = func(t *testing.T, m provider.Machine, path string) string { return g.enter(t, m).do(t, "read", path, "") }
+	f.Exit = func(t *testing.T, m provider.Machine) {
+		if _, err := g.enter(t, m).try("exit", "", ""); err == nil {
+			t.Fatal("the machine answered its own end")
+		}
+	}
+	f.Reopen = func(t *testing.T) provider.Provider {
+		if err := p.Close(true); err != nil {
+			t.Fatal(err)
+		}
+		p = openTest(t, p.config.DataDir)
+		return p
+	}
+	f.Left = func(t *testing.T) []string { return leftOver(t, p) }
+	return f
+}
+
+// testConfig logs into the test's output.
+func testConfig(t *testing.T, data string) Config {
+	return Config{
+		DataDir: data, Millpond: os.Args[0], Agent: testAgent,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+}
 
 func openTest(t *testing.T, data string) *Provider {
 	t.Helper()
-	p, err := Open(t.Context(), Config{
-		DataDir: data, Millpond: os.Args[0], Agent: testAgent,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
+	return openWith(t, testConfig(t, data))
+}
+
+func openWith(t *testing.T, config Config) *Provider {
+	t.Helper()
+	p, err := Open(t.Context(), config)
 	if err != nil {
-		if text, e := os.ReadFile(filepath.Join(data, "node-host.log")); e == nil {
-			t.Logf("node host:\n%s", text)
-		}
+		showHostLog(t, config.DataDir)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := p.Close(false); err != nil {
 			t.Error(err)
 		}
+		if t.Failed() {
+			showHostLog(t, config.DataDir)
+		}
 	})
 	return p
 }
 
-func testMachine(t *testing.T, p *Provider, id string) provider.Machine {
+func showHostLog(t *testing.T, data string) {
+	if text, err := os.ReadFile(filepath.Join(data, "node-host.log")); err == nil {
+		t.Logf("node host:\n%s", text)
+	}
+}
+
+// testMachine prepares a machine over a small tree. No program is in it: the
+// agent comes from outside.
+func testMachine(t testing.TB, p *Provider, id string) provider.Machine {
 	t.Helper()
 	data := p.config.DataDir
-	tree := filepath.Join(data, "regions", "r", "base")
 	m := provider.Machine{
-		ID: id, BootID: id + "-1", Token: "secret", Role: "node", Hostname: "host-" + id, IP: "127.0.0.2",
-		Tree:  layer.Tree{Root: filepath.Dir(tree), Dirs: []string{"base"}},
+		ID: id, BootID: id + "-1", Token: "secret-of-" + id, Role: "node", Hostname: "host-" + id, IP: "127.0.0.2",
+		Tree:  layer.Tree{Root: filepath.Join(data, "regions", "r"), Dirs: []string{"base"}},
 		Disk:  layer.Disk{Path: filepath.Join(data, "disks", id)},
 		State: filepath.Join(data, "nodes", id),
+		Size:  provider.Size{Cores: 1, MemoryMiB: 128},
 	}
 	w := p.Worker()
-	for _, dir := range []string{"etc", "usr/share/doc", "tmp", "proc", "sys", "dev", "run"} {
-		if err := w.Mkdir(t.Context(), filepath.Join(tree, dir)); err != nil {
+	for _, dir := range []string{"etc", "usr/share/doc/thing", "tmp", "proc", "sys", "dev", "run"} {
+		if err := w.Mkdir(t.Context(), filepath.Join(m.Tree.Root, "base", dir)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,33 +105,59 @@ func testMachine(t *testing.T, p *Provider, id string) provider.Machine {
 	return m
 }
 
-func tell(t *testing.T, m provider.Machine, order map[string]string) (text, failure string) {
+// leftOver names what machines and, when it has ended, the node host left.
+func leftOver(t *testing.T, p *Provider) []string {
 	t.Helper()
-	conn, err := net.Dial("unix", filepath.Join(m.State, "agent.sock"))
-	if err != nil {
-		t.Fatal(err)
+	var left []string
+	host := p.HostPID()
+	for _, dir := range glob(t, "/proc/[0-9]*") {
+		status, _ := os.ReadFile(filepath.Join(dir, "status"))
+		if host > 0 && bytes.Contains(status, fmt.Appendf(nil, "\nPPid:\t%d\n", host)) {
+			left = append(left, "process "+filepath.Base(dir))
+		}
 	}
-	defer conn.Close()
-	if err := json.NewEncoder(conn).Encode(order); err != nil {
-		t.Fatal(err)
+	mounts := []string{"/proc/self/mountinfo"}
+	if host > 0 {
+		mounts = append(mounts, fmt.Sprintf("/proc/%d/mountinfo", host))
 	}
-	var a struct{ Text, Error string }
-	line, err := bufio.NewReader(conn).ReadBytes('\n')
-	if err != nil {
-		return "", err.Error()
+	for _, file := range mounts {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "- overlay") && strings.Contains(line, p.config.DataDir) {
+				left = append(left, "mount "+line)
+			}
+		}
 	}
-	if err := json.Unmarshal(line, &a); err != nil {
-		t.Fatal(err)
+	found := findCgroups()
+	for _, base := range []string{found.v2, found.cpu, found.memory} {
+		if base == "" {
+			continue
+		}
+		left = append(left, glob(t, filepath.Join(base, p.name, "m-*"))...)
+		if host == 0 {
+			left = append(left, glob(t, filepath.Join(base, p.name))...)
+		}
 	}
-	return a.Text, a.Error
+	if host == 0 {
+		left = append(left, glob(t, p.config.RunDir)...)
+	}
+	return left
 }
 
-func TestFirst(t *testing.T) {
-	p := openTest(t, t.TempDir())
-	t.Logf("%+v", p.Capabilities())
-	m := testMachine(t, p, "m1")
-	if err := p.Create(t.Context(), m); err != nil {
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(p.List(t.Context()))
+	return found
+}
+
+// alive says whether the process is there and not a zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
