@@ -61,9 +61,6 @@ type credential struct {
 func (c credential) root() bool { return c.uid == 0 }
 
 func (c credential) sys() *syscall.Credential {
-	if c.root() {
-		return nil
-	}
 	return &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.gid), Groups: c.groups}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -147,17 +148,26 @@ func (a *accounts) write(e *etcFiles) error {
 			e.addTaskUser(uid)
 		}
 	}
+	return e.save(a.root)
+}
+
+// save replaces the files that differ from these lines.
+func (e *etcFiles) save(root string) error {
 	for _, f := range []struct {
 		name  string
 		lines []string
 		mode  fs.FileMode
 	}{{"group", e.group, 0o644}, {"shadow", e.shadow, 0o640}, {"passwd", e.passwd, 0o644}} {
-		path := filepath.Join(a.root, "etc", f.name)
+		path := filepath.Join(root, "etc", f.name)
+		text := []byte(strings.Join(f.lines, "\n") + "\n")
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+			continue
+		}
 		gid := 0
 		if st, err := os.Stat(path); err == nil {
 			gid = int(st.Sys().(*syscall.Stat_t).Gid)
 		}
-		if err := replaceFile(path, []byte(strings.Join(f.lines, "\n")+"\n"), f.mode, gid); err != nil {
+		if err := replaceFile(path, text, f.mode, gid); err != nil {
 			return err
 		}
 	}

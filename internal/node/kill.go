@@ -72,9 +72,26 @@ func killUser(uid int) {
 	<-done
 }
 
+// killSession ends every process of a session, whatever group its shell put
+// it in.
+func killSession(session int) {
+	for range killPasses {
+		found := false
+		for _, q := range processes() {
+			if q.session == session && !q.zombie {
+				found = true
+				_ = syscall.Kill(q.pid, syscall.SIGKILL)
+			}
+		}
+		if !found {
+			return
+		}
+	}
+}
+
 type procEntry struct {
-	pid, parent int
-	zombie      bool
+	pid, parent, session int
+	zombie               bool
 }
 
 // processes reads /proc; a process that is gone meanwhile is left out. Parents
@@ -97,13 +114,14 @@ func processes() []procEntry {
 		if err != nil {
 			continue
 		}
-		// pid (comm) state ppid ...: comm may hold anything, also ")".
+		// pid (comm) state ppid pgrp session ...: comm may hold anything, also ")".
 		rest := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(rest) < 2 {
+		if len(rest) < 4 {
 			continue
 		}
 		parent, _ := strconv.Atoi(string(rest[1]))
-		list = append(list, procEntry{pid: pid, parent: parent, zombie: rest[0][0] == 'Z'})
+		session, _ := strconv.Atoi(string(rest[3]))
+		list = append(list, procEntry{pid: pid, parent: parent, session: session, zombie: rest[0][0] == 'Z'})
 	}
 	return list
 }

@@ -94,8 +94,11 @@ func (s *service) receive(conn net.Conn) {
 	}
 	c := &call{t: s.t, mux: mux, frames: wire.NewConn(control), reports: make(chan wire.Report, 100_000), pongs: make(chan int64, 9), ended: make(chan struct{})}
 	first, err := c.frames.Receive()
-	if err != nil || first.Hello == nil {
-		s.t.Errorf("first frame %+v, %v", first, err)
+	if err != nil {
+		return // an agent that was ended while it called
+	}
+	if first.Hello == nil {
+		s.t.Errorf("first frame %+v", first)
 		return
 	}
 	c.hello = *first.Hello
