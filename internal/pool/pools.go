@@ -12,7 +12,9 @@ import (
 type Owner struct {
 	UID              string
 	Name             string
-	Region           string
+	Subscription     string
+	TenantID         string
+	Region           string // short name
 	PoolQuota        int
 	DedicatedCores   int // quota over all pools of the account
 	LowPriorityCores int

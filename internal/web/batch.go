@@ -112,3 +112,16 @@ func plainJSON(v any) []byte {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
+
+// BatchSentence is the sentence a fault shows on the data plane, for errors
+// that stand inside a body; known is false for codes clients never see.
+func BatchSentence(e *fault.Error) (sentence string, known bool) {
+	entry, ok := batchCatalogue[e.Code]
+	if !ok || entry.status == http.StatusInternalServerError {
+		return batchCatalogue["InternalError"].sentence, false
+	}
+	if e.Message != "" {
+		return e.Message, true
+	}
+	return entry.sentence, true
+}

@@ -1,0 +1,251 @@
+package batchapi
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"millpond/internal/fault"
+	"millpond/internal/job"
+	"millpond/internal/pool"
+	"millpond/internal/web"
+)
+
+// place is where a file request points: a node, a directory on it, and the
+// address below which clients see that directory.
+type place struct {
+	node string // uid
+	root string // below the node's root directory, "" for all of it
+	base string // URL of the files collection
+}
+
+func (a *API) nodePlace(c *web.Call) (place, error) {
+	p, n, err := a.findNode(c)
+	if err != nil {
+		return place{}, err
+	}
+	return place{node: n.UID, base: c.URL("pools", p.Spec.ID, "nodes", n.ID, "files")}, nil
+}
+
+// taskPlace finds a task's files on the node it ran on.
+func (a *API) taskPlace(c *web.Call) (place, error) {
+	j, t, err := a.findTask(c)
+	if err != nil {
+		return place{}, err
+	}
+	if t.NodeUID == "" || t.State == job.Active {
+		return place{}, fault.New("TaskFilesUnavailable", "").With("Reason", "The task has not run on a node.")
+	}
+	if _, err := a.NodeStore.NodeByUID(c.Context(), t.NodeUID); err != nil {
+		if fault.Is(err, "NodeNotFound") {
+			return place{}, fault.New("TaskFilesUnavailable", "").With("Reason", "The node the task ran on has left the pool.")
+		}
+		return place{}, err
+	}
+	return place{node: t.NodeUID, root: t.Dir(j.Spec.ID), base: c.URL("jobs", j.Spec.ID, "tasks", t.Spec.ID, "files")}, nil
+}
+
+// filePath is the file the request names, made safe: it stays below root
+// whatever it says.
+func filePath(c *web.Call, root string) (string, error) {
+	name := strings.ReplaceAll(c.Param("filePath"), `\`, "/")
+	for _, part := range strings.Split(name, "/") {
+		if part == ".." || strings.ContainsRune(part, 0) {
+			return "", fault.New("InvalidUri", "").With("Reason", "The file path must not hold '..'.")
+		}
+	}
+	clean := path.Clean("/" + name)
+	if clean == "/" {
+		return "", fault.New("FileNotFound", "")
+	}
+	return path.Join(root, clean), nil
+}
+
+func (a *API) listNodeFiles(c *web.Call) (web.Reply, error) { return a.listFiles(c, a.nodePlace) }
+func (a *API) listTaskFiles(c *web.Call) (web.Reply, error) { return a.listFiles(c, a.taskPlace) }
+func (a *API) getNodeFile(c *web.Call) (web.Reply, error)   { return a.getFile(c, a.nodePlace) }
+func (a *API) getTaskFile(c *web.Call) (web.Reply, error)   { return a.getFile(c, a.taskPlace) }
+func (a *API) headNodeFile(c *web.Call) (web.Reply, error)  { return a.headFile(c, a.nodePlace) }
+func (a *API) headTaskFile(c *web.Call) (web.Reply, error)  { return a.headFile(c, a.taskPlace) }
+func (a *API) deleteNodeFile(c *web.Call) (web.Reply, error) {
+	return a.deleteFile(c, a.nodePlace)
+}
+func (a *API) deleteTaskFile(c *web.Call) (web.Reply, error) {
+	return a.deleteFile(c, a.taskPlace)
+}
+
+// listFiles keeps the order of the directory, as Azure does on Linux; the page
+// key is the position in it.
+func (a *API) listFiles(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
+	at, err := find(c)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	recursive, err := c.QueryBool("recursive")
+	if err != nil {
+		return web.Reply{}, err
+	}
+	filter, err := c.Filter()
+	if err != nil {
+		return web.Reply{}, err
+	}
+	files, err := a.Reach.ListFiles(c.Context(), at.node, at.root, recursive)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	type entry struct {
+		pool.File
+		n int
+	}
+	entries, next, err := page(c, func(after string, limit int) ([]entry, error) {
+		from, _ := strconv.Atoi(after)
+		var out []entry
+		for i := from; i < len(files) && len(out) < limit; i++ {
+			out = append(out, entry{files[i], i + 1})
+		}
+		return out, nil
+	}, func(e entry) string { return strconv.Itoa(e.n) }, func(e entry) bool {
+		return filter.Match(func(p string) any {
+			if p == "name" {
+				return e.Path
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return web.Reply{}, err
+	}
+	out := make([]NodeFile, len(entries))
+	for i, e := range entries {
+		out[i] = NodeFile{Name: new(e.Path), URL: new(at.base + "/" + (&url.URL{Path: e.Path}).EscapedPath()), IsDirectory: new(e.Dir)}
+		if !e.Dir {
+			out[i].Properties = &FileProperties{LastModified: web.At(e.Modified), ContentLength: new(e.Size),
+				ContentType: new(contentType(e.Path)), FileMode: new(mode(e.File))}
+		}
+	}
+	return web.List("files", out, c.NextLink(next)), nil
+}
+
+func mode(f pool.File) string { return fmt.Sprintf("0o%o", f.Mode) }
+
+// contentType is what Azure answers: text for what looks like it.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".txt", ".log", ".csv", ".json", ".xml", ".md", "":
+		return "text/plain"
+	}
+	return "application/octet-stream"
+}
+
+func fileHeader(c *web.Call, f pool.File, size int64) http.Header {
+	h := http.Header{}
+	h.Set("Content-Type", contentType(c.Param("filePath")))
+	h.Set("Last-Modified", web.HTTPDate(f.Modified))
+	h["ocp-batch-file-isdirectory"] = []string{"False"}
+	if f.Dir {
+		h["ocp-batch-file-isdirectory"] = []string{"True"}
+	}
+	h["ocp-batch-file-url"] = []string{url.QueryEscape(c.Self())}
+	h["ocp-batch-file-mode"] = []string{mode(f)}
+	if c.Request.Method == http.MethodHead {
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	return h
+}
+
+func (a *API) headFile(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
+	f, _, err := a.statFile(c, find)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	return web.Reply{Header: fileHeader(c, f, f.Size)}, nil
+}
+
+func (a *API) statFile(c *web.Call, find func(*web.Call) (place, error)) (pool.File, place, error) {
+	at, err := find(c)
+	if err != nil {
+		return pool.File{}, at, err
+	}
+	name, err := filePath(c, at.root)
+	if err != nil {
+		return pool.File{}, at, err
+	}
+	f, err := a.Reach.StatFile(c.Context(), at.node, name)
+	if err == nil {
+		err = c.Conditions().Check(f.Modified)
+	}
+	return f, at, err
+}
+
+func (a *API) getFile(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
+	f, at, err := a.statFile(c, find)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	if f.Dir {
+		return web.Reply{}, fault.New("FileNotFound", "").With("Reason", "The path names a directory.")
+	}
+	offset, length, err := ranged(c.Header("ocp-range"), f.Size)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	name, err := filePath(c, at.root)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	f, body, err := a.Reach.ReadFile(c.Context(), at.node, name, offset, length)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	return web.Reply{Header: fileHeader(c, f, f.Size), Stream: func(w http.ResponseWriter) error {
+		defer body.Close()
+		_, err := io.Copy(w, body)
+		return err
+	}}, nil
+}
+
+// ranged reads ocp-range: bytes=first-last. The answer is 200 with just these
+// bytes (facts/wire.md 2.12).
+func ranged(header string, size int64) (offset, length int64, err error) {
+	if header == "" {
+		return 0, -1, nil
+	}
+	bad := fault.New("InvalidRange", "")
+	spec, ok := strings.CutPrefix(header, "bytes=")
+	first, last, dash := strings.Cut(spec, "-")
+	if !ok || !dash {
+		return 0, 0, bad
+	}
+	offset, err = strconv.ParseInt(first, 10, 64)
+	if err != nil || offset < 0 || offset > size || offset == size && size > 0 {
+		return 0, 0, bad
+	}
+	if last == "" {
+		return offset, -1, nil
+	}
+	end, err := strconv.ParseInt(last, 10, 64)
+	if err != nil || end < offset {
+		return 0, 0, bad
+	}
+	return offset, min(end+1, size) - offset, nil
+}
+
+func (a *API) deleteFile(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
+	at, err := find(c)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	name, err := filePath(c, at.root)
+	if err != nil {
+		return web.Reply{}, err
+	}
+	recursive, err := c.QueryBool("recursive")
+	if err != nil {
+		return web.Reply{}, err
+	}
+	return deleted(), a.Reach.DeleteFile(c.Context(), at.node, name, recursive)
+}
