@@ -117,3 +117,22 @@ func within(scope, assigned string) bool {
 	rest, ok := strings.CutPrefix(scope, assigned)
 	return ok && (rest == "" || rest[0] == '/')
 }
+
+// HoldsAny reports whether the principal has any role that touches the scope:
+// there, above it or below it.
+func (s *Identity) HoldsAny(ctx context.Context, p Principal, scopeID string) (bool, error) {
+	if p.ObjectID == "" {
+		return false, nil
+	}
+	held, err := s.held(ctx, p.ObjectID)
+	if err != nil {
+		return false, err
+	}
+	scope := foldScope(scopeID)
+	for _, g := range held {
+		if within(scope, g.scope) || within(g.scope, scope) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
