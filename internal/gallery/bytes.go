@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path"
 	"strings"
 
@@ -26,16 +25,9 @@ func (g *Images) importBase(ctx context.Context, src Source) (layer.Stack, error
 	case SourceBootstrap:
 		l, err := g.Worker.Bootstrap(ctx, src.Arg, g.Blobs.Dir, io.Discard)
 		return layer.Stack{l}, err
-	case SourceTar:
-		f, err := os.Open(src.Arg)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		l, err := g.Blobs.Put(ctx, f)
-		return layer.Stack{l}, err
 	}
-	return g.importLayout(ctx, src.Arg)
+	stack, _, err := g.Blobs.Import(ctx, src.Arg)
+	return stack, err
 }
 
 // capture freezes a disk's writable part into a layer, without the stripped
@@ -153,9 +145,4 @@ func keepAccounts(text []byte, gone map[string]bool, groups bool) []byte {
 		out.WriteString(strings.Join(fields, ":") + "\n")
 	}
 	return out.Bytes()
-}
-
-// importLayout makes a base from an OCI image layout folder.
-func (g *Images) importLayout(context.Context, string) (layer.Stack, error) {
-	return nil, fault.New("OperationNotSupported", "Importing an OCI layout is not written yet.")
 }

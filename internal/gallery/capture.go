@@ -19,6 +19,7 @@ var oneMachines = []string{
 	"etc/ssh/ssh_host_dsa_key", "etc/ssh/ssh_host_dsa_key.pub",
 	"root/.ssh", "root/.bash_history",
 	"var/lib/systemd/random-seed",
+	"var/lib/millpond", // the agent's list of accounts
 	"run", "tmp", "mnt/batch",
 }
 

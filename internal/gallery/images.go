@@ -34,7 +34,7 @@ type Directory interface {
 // Roles answers whether a principal may do action at scope; identity
 // satisfies it.
 type Roles interface {
-	Allowed(ctx context.Context, who identity.Principal, action, scope string, data bool) (bool, error)
+	Allowed(ctx context.Context, who identity.Principal, action, scope string) (bool, error)
 }
 
 // Sources is what images need to know of virtual machines; machine satisfies

@@ -110,7 +110,7 @@ func (g *Images) mayLink(ctx context.Context, who identity.Principal, asker Aske
 		return fault.Property("virtualMachineImageId", id.String(), "The subscription "+id.Subscription+
 			" of the image is not in the same Microsoft Entra tenant as the Batch account.")
 	}
-	ok, err := g.Roles.Allowed(ctx, who, actionUseImage, id.String(), false)
+	ok, err := g.Roles.Allowed(ctx, who, actionUseImage, id.String())
 	if err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ type Replica struct {
 	Index  int    `json:"index"`
 	// Repairs counts how often it was made anew. Each time it goes into another
 	// folder: machines that run on the damaged copy keep what they have.
-	Repairs int `json:"repairs,omitempty"`
-	State  string `json:"state"`
-	Detail string `json:"detail,omitempty"`
+	Repairs int    `json:"repairs,omitempty"`
+	State   string `json:"state"`
+	Detail  string `json:"detail,omitempty"`
 }
 
 // States of a replica.
@@ -119,4 +119,3 @@ func (v Version) Status() Status {
 	}
 	return s
 }
-

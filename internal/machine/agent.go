@@ -32,15 +32,11 @@ type Agent struct {
 }
 
 // Hello checks that an agent speaks for the machine's present start, records
-// that it is up, and gives the accounts it must make. refused, when not "", is
-// why the agent must exit.
-func (m *Machines) Hello(ctx context.Context, uid string, a Agent) (users []User, refused string, err error) {
-	item, err := m.ByUID(ctx, uid)
-	if fault.Is(err, "ResourceNotFound") {
-		return nil, "the virtual machine was deleted", nil
-	}
-	if err != nil {
-		return nil, "", err
+// that it is up, and gives the machine as it is then. refused, when not "", is
+// why the agent must exit. A uid that is no machine's is ResourceNotFound.
+func (m *Machines) Hello(ctx context.Context, uid string, a Agent) (item Item, refused string, err error) {
+	if item, err = m.ByUID(ctx, uid); err != nil {
+		return Item{}, "", err
 	}
 	item, err = m.change(ctx, item.Record, nil, func(_ *resource.Record, vm *VM) error {
 		refused = ""
@@ -52,18 +48,15 @@ func (m *Machines) Hello(ctx context.Context, uid string, a Agent) (users []User
 			refused = "the token is not this start's"
 			return nil
 		}
+		vm.Epoch++
 		vm.AgentBoot, vm.AgentAt, vm.AgentVer = a.BootID, m.Clock.Now(), a.Version
 		vm.OSRelease, vm.OSName = a.OSRelease, a.OSName
 		return nil
 	})
-	if fault.Is(err, "ResourceNotFound") {
-		return nil, "the virtual machine was deleted", nil
+	if err == nil && refused == "" {
+		m.wake()
 	}
-	if err != nil || refused != "" {
-		return nil, refused, err
-	}
-	m.wake()
-	return item.VM.Users(), "", nil
+	return item, refused, err
 }
 
 // SSHAt records where the machine's SSH server is reached, as clients see it.
