@@ -25,7 +25,8 @@ type Disk struct {
 	SizeGB     int      `json:"sizeGb"`
 	ManagedBy  string   `json:"managedBy,omitempty"` // id of the machine it is attached to
 	Zones      []string `json:"zones,omitempty"`
-	Content    Content  `json:"content"` // below the writable part
+	Content    Content  `json:"content"`           // below the writable part
+	Failure    string   `json:"failure,omitempty"` // why it could not be made
 }
 
 // Creation says what a disk or snapshot was made from.

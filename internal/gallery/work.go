@@ -59,6 +59,10 @@ func (g *Images) Fail(ctx context.Context, op resource.Operation, why error) err
 	}
 	return g.Store.EndOperation(ctx, op.GUID, failure, func(rec *resource.Record) error {
 		rec.State = resource.Failed
+		if op.Kind == OpCreateDisk {
+			// A machine that waits for its disk tells its own client why.
+			return decoded(func(d *Disk) { d.Failure = failure.Message })(rec)
+		}
 		return nil
 	})
 }

@@ -74,21 +74,20 @@ func (m *Machines) SSHAt(ctx context.Context, uid, host string, port int) error 
 }
 
 // Booting records a new start before the provider is asked for it, so that an
-// agent that is faster than our bookkeeping is known.
-func (m *Machines) Booting(ctx context.Context, item Item, bootID, token string) (Item, error) {
+// agent that is faster than our bookkeeping is known. operation is the GUID of
+// the one it is begun for, "" when the machine is only brought back.
+func (m *Machines) Booting(ctx context.Context, item Item, bootID, token, operation string) (Item, error) {
+	now := m.Clock.Now()
 	return m.change(ctx, item.Record, nil, func(_ *resource.Record, vm *VM) error {
-		vm.BootID, vm.TokenHash = bootID, HashToken(token)
+		vm.BootID, vm.TokenHash, vm.BootAt, vm.BootFor = bootID, HashToken(token), now, operation
 		return nil
 	})
 }
 
-// PowerIs records a power state reached outside an operation: a machine that
-// ended by itself, or was found running after a restart.
-func (m *Machines) PowerIs(ctx context.Context, item Item, state string) error {
+// Halted records that nothing of the machine runs any more.
+func (m *Machines) Halted(ctx context.Context, item Item) error {
 	_, err := m.change(ctx, item.Record, nil, func(_ *resource.Record, vm *VM) error {
-		if vm.Power != state {
-			m.power(vm, state)
-		}
+		vm.BootID, vm.TokenHash, vm.BootFor = "", "", ""
 		return nil
 	})
 	return err

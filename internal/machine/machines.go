@@ -237,3 +237,12 @@ func (m *Machines) operation(rec resource.Record, kind string, now resource.Tick
 		Status: resource.InProgress, Location: rec.Location, Start: now,
 	}
 }
+
+// Owns reports whether operations of the kind are this room's.
+func Owns(kind string) bool {
+	switch kind {
+	case OpCreate, OpStart, OpPowerOff, OpDeallocate, OpRestart, OpDelete:
+		return true
+	}
+	return false
+}

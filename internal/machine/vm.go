@@ -45,6 +45,8 @@ type VM struct {
 	Number    int            `json:"number"` // unique among machines; gives the address
 	BootID    string         `json:"bootId,omitempty"`
 	TokenHash string         `json:"tokenHash,omitempty"`
+	BootAt    resource.Ticks `json:"bootAt,omitempty"`    // when that start was begun
+	BootFor   string         `json:"bootFor,omitempty"`   // operation that start was begun for, "" = none
 	Epoch     int64          `json:"epoch,omitempty"`     // raised at each of its hellos
 	AgentBoot string         `json:"agentBoot,omitempty"` // boot id of the last agent heard
 	AgentAt   resource.Ticks `json:"agentAt,omitempty"`

@@ -1,0 +1,159 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+
+	"millpond/internal/fault"
+	"millpond/internal/machine"
+	"millpond/internal/provider"
+	"millpond/internal/resource"
+)
+
+// boot is create, start and restart: once the disk is ready the machine is
+// started, once its agent was heard its SSH port is opened, and then the
+// operation has succeeded.
+func (v *VMs) boot(ctx context.Context, item machine.Item, op resource.Operation) error {
+	fail := func(failure *fault.Error) error {
+		if err := v.halted(ctx, item); err != nil {
+			return err
+		}
+		return v.Machines.End(ctx, op, failure, machine.Stopped)
+	}
+	disk, ready, failure := v.disk(ctx, item)
+	if failure != nil {
+		return fail(failure)
+	}
+	if !ready {
+		return nil
+	}
+	up, err := v.runs(ctx, item)
+	if err != nil {
+		return err
+	}
+	if !up || item.VM.BootFor != op.GUID {
+		if op.Kind == machine.OpRestart && up {
+			if err := v.halted(ctx, item); err != nil {
+				return err
+			}
+		}
+		if item, err = v.start(ctx, item, disk, op.GUID); err != nil {
+			return v.notStarted(ctx, err, fail)
+		}
+	}
+	if !item.VM.Up() {
+		if v.Machines.Clock.Now() > item.VM.BootAt.Add(resource.SpanOf(bootTimeout)) {
+			return fail(fault.Newf("OSProvisioningTimedOut", "OS Provisioning for VM '%s' did not finish in the allotted time.", nameOf(item)))
+		}
+		return nil
+	}
+	host, port, err := v.SSH.OpenSSH(ctx, item.Record.UID, item.VM.SSHPort)
+	if err != nil {
+		return err
+	}
+	if err := v.Machines.SSHAt(ctx, item.Record.UID, host, port); err != nil {
+		return err
+	}
+	return v.Machines.End(ctx, op, nil, machine.Running)
+}
+
+// keep starts a machine again that should run and does not: the server or the
+// node host was restarted, or the machine ended by itself.
+func (v *VMs) keep(ctx context.Context, item machine.Item) error {
+	if item.VM.Power != machine.Running || item.Record.State == resource.Deleting {
+		return nil
+	}
+	up, err := v.runs(ctx, item)
+	if err != nil || up {
+		return err
+	}
+	disk, ready, failure := v.disk(ctx, item)
+	if failure != nil || !ready {
+		return nil // without its disk it cannot run; the next request says so
+	}
+	_, err = v.start(ctx, item, disk, "")
+	return err
+}
+
+// disk finds the machine's disk: ready when it is whole, failure when it never
+// will be.
+func (v *VMs) disk(ctx context.Context, item machine.Item) (d machineDisk, ready bool, failure *fault.Error) {
+	d, err := diskOf(ctx, v.Machines.Images, item.VM.OSDisk.ID)
+	switch {
+	case fault.Is(err, "ResourceNotFound"):
+		return d, false, fault.Newf("OperationNotAllowed", "The OS disk '%s' does not exist any more.", item.VM.OSDisk.ID)
+	case err != nil:
+		return d, false, nil
+	case d.Record.State == resource.Failed:
+		return d, false, v.whyFailed(ctx, d)
+	}
+	return d, d.Record.State == resource.Succeeded, nil
+}
+
+// start boots the machine under a new boot id.
+func (v *VMs) start(ctx context.Context, item machine.Item, disk machineDisk, operation string) (machine.Item, error) {
+	tree, err := v.Machines.Images.TreeOf(ctx, disk)
+	if err != nil {
+		return item, err
+	}
+	if err := v.Worker.Mkdir(ctx, v.state(item.Record.UID)); err != nil {
+		return item, err
+	}
+	boot, token := secret(16), secret(32)
+	if item, err = v.Machines.Booting(ctx, item, boot, token, operation); err != nil {
+		return item, err
+	}
+	cores, memory, _ := machine.CoresAndMemory(item.VM.Size)
+	hostname := item.VM.ComputerName
+	if hostname == "" {
+		hostname = nameOf(item)
+	}
+	err = v.Provider.Create(ctx, provider.Machine{
+		ID: item.Record.UID, BootID: boot, Token: token, Role: "vm", Hostname: hostname, IP: item.VM.IP(),
+		Tree: tree, Disk: v.Machines.Images.DiskAt(disk.Record.UID), State: v.state(item.Record.UID),
+		Size: provider.Size{Cores: cores, MemoryMiB: memory},
+	})
+	return item, err
+}
+
+// notStarted ends the operation for errors that will come again, and lets the
+// loop try once more for the others.
+func (v *VMs) notStarted(ctx context.Context, err error, fail func(*fault.Error) error) error {
+	failure, ok := errors.AsType[*fault.Error](err)
+	if !ok || ctx.Err() != nil {
+		return err
+	}
+	return fail(failure)
+}
+
+// runs reports whether the machine's present start is still running.
+func (v *VMs) runs(ctx context.Context, item machine.Item) (bool, error) {
+	if item.VM.BootID == "" {
+		return false, nil
+	}
+	running, err := v.Provider.List(ctx)
+	for _, i := range running {
+		if i.ID == item.Record.UID && i.BootID == item.VM.BootID {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// halt is power off and deallocate; the disk stays.
+func (v *VMs) halt(ctx context.Context, item machine.Item, op resource.Operation, state string) error {
+	if err := v.halted(ctx, item); err != nil {
+		return err
+	}
+	return v.Machines.End(ctx, op, nil, state)
+}
+
+// halted leaves nothing of the machine running.
+func (v *VMs) halted(ctx context.Context, item machine.Item) error {
+	v.SSH.CloseSSH(item.Record.UID)
+	v.SSH.Drop(item.Record.UID)
+	if err := v.Provider.Destroy(ctx, item.Record.UID); err != nil {
+		return err
+	}
+	return v.Machines.Halted(ctx, item)
+}
