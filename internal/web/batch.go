@@ -21,7 +21,7 @@ func (batchDialect) begin(c *Call) {
 	h.Set("Server", "Microsoft-HTTPAPI/2.0")
 	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("DataServiceVersion", "3.0")
+	h["DataServiceVersion"] = []string{"3.0"}
 	h.Set("request-id", c.ID)
 	h.Set("Date", HTTPDate(c.Now))
 	if id := clientID(c.Request); id != "" && strings.EqualFold(c.Header("return-client-request-id"), "true") {
