@@ -1,11 +1,13 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"reflect"
 	"sort"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"millpond/internal/fault"
@@ -18,11 +20,30 @@ import (
 // know and those sel leaves out are not written; nothing is ever null but what a
 // field of type any holds.
 func (s *Schema) Encode(env Envelope, body any, version string, sel *Selection) ([]byte, error) {
-	e := encoder{schema: s, version: version}
-	b := make([]byte, 0, 1024)
 	if raw, ok := body.(json.RawMessage); ok {
 		return raw, nil
 	}
+	kept := buffers.Get().(*[]byte)
+	e := encoder{schema: s, version: version}
+	b, err := e.whole((*kept)[:0], env, body, sel)
+	if err != nil {
+		return nil, err
+	}
+	out := bytes.Clone(b)
+	if cap(b) <= maxKept {
+		*kept = b
+	}
+	buffers.Put(kept)
+	return out, nil
+}
+
+// buffers are reused between replies: a page of tasks is half a megabyte.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxKept = 1 << 20
+
+func (e *encoder) whole(b []byte, env Envelope, body any, sel *Selection) ([]byte, error) {
+	s := e.schema
 	b = append(b, '{')
 	if env.Metadata != "" {
 		b = append(b, `"odata.metadata":`...)
