@@ -62,6 +62,7 @@ func (b Blobs) Export(ctx context.Context, stack Stack, c Config, dir string) er
 
 func (b Blobs) image(ctx context.Context, stack Stack, c Config) (v1.Image, error) {
 	file := &v1.ConfigFile{Architecture: c.Architecture, OS: c.OS}
+	file.RootFS.Type = "layers"
 	if file.Architecture == "" {
 		file.Architecture = hostArch
 	}

@@ -129,7 +129,7 @@ func imageFile(p string) bool {
 	case ".", "blobs", "index.json", "manifest.json", "repositories":
 		return true
 	}
-	hex := strings.TrimSuffix(strings.TrimSuffix(first, ".json"), ".tar")
+	hex, _, _ := strings.Cut(strings.TrimPrefix(first, "sha256:"), ".")
 	return isDigest("sha256:" + hex)
 }
 
