@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stopWait is how long a node host may take to end all its machines.
@@ -52,7 +53,7 @@ func (p *Provider) stopHost() error {
 		}
 	}
 	for {
-		lock, err := p.lock()
+		lock, err := p.lock(ctx)
 		if err != nil {
 			return err
 		}
@@ -67,22 +68,48 @@ func (p *Provider) stopHost() error {
 	return fmt.Errorf("local: node host of %s did not end in %v", p.config.DataDir, stopWait)
 }
 
-// HostPID is the process id of the node host, 0 when it is not known. It is
-// for people and tests that look at the process from outside.
+// HostPID is the process id of the living node host, 0 when there is none. It
+// is for people and tests that look at the process from outside.
 func (p *Provider) HostPID() int {
 	text, err := os.ReadFile(filepath.Join(p.config.RunDir, hostPID))
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return 0
-	}
-	// A number lives on in the file after its process; others may get it.
-	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || !strings.Contains(string(line), "node-host") {
-		return 0
+	var pid int
+	var born string
+	if _, err := fmt.Sscan(string(text), &pid, &born); err != nil || birth(pid) != born {
+		return 0 // the number lives on in the file; another process may have got it
 	}
 	return pid
+}
+
+// birth is when a living process started, in ticks since the computer's boot;
+// empty for one that has ended. One that is killed lives, in this sense, until
+// all processes of the pid namespace it is the first of are gone.
+func birth(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // after the name, which may hold anything but that
+	field := strings.Fields(rest)
+	if len(field) < 20 || processEnded(pid) {
+		return ""
+	}
+	return field[19]
+}
+
+// processEnded asks a pidfd, because a "zombie" in /proc may be a first thread
+// whose others still run, and the last one ends the namespace.
+func processEnded(pid int) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(poll, 0)
+	return err == nil && n == 1
 }
 
 func (p *Provider) killHost() {

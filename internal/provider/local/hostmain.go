@@ -21,9 +21,6 @@ import (
 // and pid namespaces. It returns the exit code.
 func HostMain(args []string) int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("room", "node host")
-	if len(args) == 1 && args[0] == probeArg {
-		return probeMachine()
-	}
 	if len(args) > 0 || os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "millpond node-host: this command is started by `millpond up`, not by hand")
 		return 2

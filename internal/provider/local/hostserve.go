@@ -136,8 +136,6 @@ func (h *host) do(ctx context.Context, req request, out *replies) (r reply, err 
 		h.endAll()
 	case opList:
 		r.Instances = h.list()
-	case opProbe:
-		r.Findings = h.probe(ctx)
 	case opCreate, opReboot:
 		if req.Machine == nil {
 			return r, errors.New("request has no machine")

@@ -49,7 +49,7 @@ func (p *Provider) revive(ctx context.Context) error {
 		if closed {
 			return errClosed
 		}
-		lock, err := p.lock()
+		lock, err := p.lock(ctx)
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (p *Provider) revive(ctx context.Context) error {
 }
 
 // lock takes the node host's lock; nil when a node host has it.
-func (p *Provider) lock() (*os.File, error) {
+func (p *Provider) lock(ctx context.Context) (*os.File, error) {
 	if err := makeRunDir(p.config.RunDir); err != nil {
 		return nil, err
 	}
@@ -78,6 +78,13 @@ func (p *Provider) lock() (*os.File, error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
+		// A node host that was killed drops its lock before its machines are gone.
+		for p.HostPID() != 0 {
+			if !pause(ctx, retryEvery/10) {
+				f.Close()
+				return nil, fmt.Errorf("local: the old node host does not go: %w", ctx.Err())
+			}
+		}
 		return f, nil
 	}
 	f.Close()
@@ -207,13 +214,21 @@ func (p *Provider) execHost(ctx context.Context, lock *os.File, groups cgroups) 
 	statusIn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
-	if err := p.instruct(cmd.Process.Pid, groups, configIn, statusOut); err != nil {
+	err = p.record(cmd.Process.Pid)
+	if err == nil {
+		err = p.instruct(cmd.Process.Pid, groups, configIn, statusOut)
+	}
+	if err != nil {
 		_ = cmd.Process.Kill()
 		<-ended
 		return errors.Join(ctx.Err(), err)
 	}
-	pid := []byte(strconv.Itoa(cmd.Process.Pid) + "\n")
-	return os.WriteFile(filepath.Join(p.config.RunDir, hostPID), pid, 0o600)
+	return nil
+}
+
+// record writes who the node host is, before it can start a machine.
+func (p *Provider) record(pid int) error {
+	return os.WriteFile(filepath.Join(p.config.RunDir, hostPID), fmt.Appendf(nil, "%d %s\n", pid, birth(pid)), 0o600)
 }
 
 // instruct gives the new process its ids and its orders, and hears whether it
@@ -267,7 +282,7 @@ func (p *Provider) listen() (*os.File, error) {
 func hostEnv() []string {
 	var env []string
 	for _, name := range []string{
-		"PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOTRACEBACK",
+		"PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOTRACEBACK", "GORACE",
 		"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 	} {
 		if value, ok := os.LookupEnv(name); ok {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +23,9 @@ func openFixture(t *testing.T) *providertest.Fixture {
 	f.Machine = func(t *testing.T, id string) provider.Machine { return testMachine(t, p, id) }
 	f.Started = func(t *testing.T, m provider.Machine) { g.enter(t, m) }
 	f.Write = func(t *testing.T, m provider.Machine, path, text string) { g.enter(t, m).do(t, "write", path, text) }
-	f.Read = func(t *testing.T, m provider.Machine, path string) string { return g.enter(t, m).do(t, "read", path, "") }
+	f.Read = func(t *testing.T, m provider.Machine, path string) string {
+		return g.enter(t, m).do(t, "read", path, "")
+	}
 	f.Exit = func(t *testing.T, m provider.Machine) {
 		if _, err := g.enter(t, m).try("exit", "", ""); err == nil {
 			t.Fatal("the machine answered its own end")
@@ -154,10 +155,4 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatal(err)
 	}
 	return found
-}
-
-// alive says whether the process is there and not a zombie.
-func alive(pid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err == nil && !strings.Contains(string(stat), ") Z ")
 }

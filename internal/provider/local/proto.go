@@ -25,7 +25,6 @@ const (
 	opDestroy  = "destroy"
 	opReboot   = "reboot"
 	opList     = "list" // reply.Instances
-	opProbe    = "probe"
 
 	opUnpack    = "unpack"
 	opClone     = "clone"
@@ -59,7 +58,6 @@ type reply struct {
 	Instances []provider.Instance `json:"instances,omitempty"`
 	Layer     layer.Layer         `json:"layer,omitzero"`
 	Log       []byte              `json:"log,omitempty"`
-	Findings  []Finding           `json:"findings,omitempty"`
 }
 
 type hello struct {
