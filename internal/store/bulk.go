@@ -6,8 +6,9 @@ import (
 )
 
 // Sizes in which many rows go through one statement: few enough to stay
-// prepared, and under PostgreSQL's and SQLite's limits of parameters.
-var bulkSizes = [...]int{128, 32, 8, 1}
+// prepared, and under PostgreSQL's and SQLite's limits of parameters. A full
+// collection of tasks has 100.
+var bulkSizes = [...]int{100, 25, 5, 1}
 
 // bulk is a statement that takes many rows: head, then row for each with its
 // $1, $2... renumbered, joined by commas, then tail. The row's first use may

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -8,7 +10,7 @@ import (
 
 // dialect is one database's way to say what SQL leaves open. Statements and
 // migrations name a piece in braces; there is no other difference between the
-// two databases' SQL. Placeholders are $1, $2... in both.
+// two databases' SQL. Placeholders are $1, $2... in both (but see unnamed).
 type dialect struct {
 	index  int // of the dialect's text in a stmt
 	goose  goose.Dialect
@@ -55,5 +57,21 @@ func define(text string) *stmt {
 	for _, d := range []*dialect{sqlite, postgres} {
 		s.text[d.index] = d.pieces.Replace(text)
 	}
+	s.text[sqlite.index] = unnamed(s.text[sqlite.index])
 	return s
+}
+
+var placeholder = regexp.MustCompile(`\$[0-9]+`)
+
+// unnamed writes ? for placeholders that come in order, each once. To SQLite $1
+// is a name, and looking a name up takes longer the more there are: with 1,200
+// in a statement that was a third of the cost of adding tasks.
+func unnamed(text string) string {
+	n := 0
+	for _, p := range placeholder.FindAllString(text, -1) {
+		if n++; p != "$"+strconv.Itoa(n) {
+			return text
+		}
+	}
+	return placeholder.ReplaceAllString(text, "?")
 }
