@@ -37,6 +37,7 @@ var batchCatalogue = map[string]entry{
 
 	"AuthenticationFailed":            {403, "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature."},
 	"InsufficientAccountPermissions":  {403, "The account being accessed does not have sufficient permissions to execute this operation."},
+	"AuthorizationFailed":             {403, "The client does not have authorization to perform the action over the scope."},
 	"AuthorizationFailure":            {403, "This request is not authorized to perform this operation."},
 	"AuthorizationPermissionMismatch": {403, "This request is not authorized to perform this operation using this permission."},
 	"AccountIsDisabled":               {403, "The specified account is disabled."},
