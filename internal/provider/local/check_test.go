@@ -41,9 +41,9 @@ func TestCheckNamesWhatIsMissing(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	for text, want := range map[string]string{
 		"machine m: boot: mount overlay of 1 layers on /x: invalid argument": "--data",
-		"mount proc: operation not permitted":                               "--privileged",
-		"newuidmap: exit status 1":                                          "user ids",
-		"other":                                                             "node-host.log",
+		"mount proc: operation not permitted":                                "--privileged",
+		"newuidmap: exit status 1":                                           "user ids",
+		"other":                                                              "node-host.log",
 	} {
 		if got := advice(errors.New(text), os.TempDir()); !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q in it", text, got, want)

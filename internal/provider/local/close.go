@@ -119,3 +119,29 @@ func (p *Provider) killHost() {
 		}
 	}
 }
+
+// Erase deletes a data folder of which no server runs any more, with all in it.
+// An ordinary user cannot do that by `rm -r`: the files of machines' users are
+// other ids' than his.
+func Erase(ctx context.Context, config Config) error {
+	if _, err := os.Stat(config.DataDir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if os.Geteuid() != 0 {
+		p, err := Open(ctx, config)
+		if err != nil {
+			return err
+		}
+		for _, name := range p.config.Folders {
+			entries, e := os.ReadDir(filepath.Join(p.config.DataDir, name))
+			err = errors.Join(err, e)
+			for _, entry := range entries {
+				err = errors.Join(err, p.Worker().Remove(ctx, filepath.Join(p.config.DataDir, name, entry.Name())))
+			}
+		}
+		if err = errors.Join(err, p.Close(false)); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(config.DataDir)
+}

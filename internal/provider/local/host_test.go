@@ -17,7 +17,7 @@ import (
 // TestKilledHost kills the node host as `kill -9` would: its machines end with
 // it, their end is told, nothing of them is left, and the next call works.
 func TestKilledHost(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	g := listenAgents(t, p)
 	var machines []provider.Machine
 	for i := range 3 {
@@ -68,7 +68,7 @@ func TestKilledHost(t *testing.T) {
 
 // TestKilledHostAndServer is the next `up` after both died.
 func TestKilledHostAndServer(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	m := testMachine(t, p, "m")
 	if err := p.Create(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestKilledHostAndServer(t *testing.T) {
 }
 
 func TestOneHostAFolder(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	q := openTest(t, p.config.DataDir)
 	if p.HostPID() == 0 || p.HostPID() != q.HostPID() {
 		t.Fatalf("node hosts %d and %d", p.HostPID(), q.HostPID())
@@ -101,7 +101,7 @@ func TestOneHostAFolder(t *testing.T) {
 }
 
 func TestTerminatedHostEndsItsMachines(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	m := testMachine(t, p, "m")
 	if err := p.Create(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestOtherRangeIsRefused(t *testing.T) {
 }
 
 func TestBadMachinesAreRefused(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	good := testMachine(t, p, "m")
 	for name, change := range map[string]func(*provider.Machine){
 		"empty id":     func(m *provider.Machine) { m.ID = "" },
@@ -165,10 +165,13 @@ func TestOpenWithoutAgent(t *testing.T) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
+	if found := glob(t, RunDirFor(config.DataDir)+"*"); len(found) > 0 {
+		t.Fatalf("a failed Open left %q", found)
+	}
 }
 
 func TestWorkerCancelled(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
 	if err := p.Worker().Mkdir(ctx, filepath.Join(p.config.DataDir, "disks", "x")); !errors.Is(err, context.DeadlineExceeded) {

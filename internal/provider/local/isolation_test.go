@@ -18,7 +18,7 @@ func hostTree(m provider.Machine) provider.Machine {
 }
 
 func TestRootOfAMachineIsConfined(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	g := listenAgents(t, p)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("host"), 0o600); err != nil {
@@ -82,7 +82,7 @@ func TestRootOfAMachineIsConfined(t *testing.T) {
 }
 
 func TestMachineHasWhatLinuxExpects(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	g := listenAgents(t, p)
 	m := testMachine(t, p, "m")
 	if err := p.Create(t.Context(), m); err != nil {
@@ -124,7 +124,7 @@ func TestMachineHasWhatLinuxExpects(t *testing.T) {
 }
 
 func TestLowerDirectoriesChange(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	g := listenAgents(t, p)
 	m := testMachine(t, p, "m")
 	if err := p.Create(t.Context(), m); err != nil {
@@ -149,7 +149,7 @@ func TestLowerDirectoriesChange(t *testing.T) {
 }
 
 func TestImageLinksCannotLeadOut(t *testing.T) {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	g := listenAgents(t, p)
 	m := testMachine(t, p, "m")
 	// An image whose mount points are links to where the outer world's files are.
@@ -177,7 +177,7 @@ func TestImageLinksCannotLeadOut(t *testing.T) {
 }
 
 func TestPathsWithOptionLetters(t *testing.T) {
-	data := filepath.Join(t.TempDir(), `a,b:c\d=e`)
+	data := filepath.Join(testData(t), `a,b:c\d=e`)
 	p := openTest(t, data)
 	g := listenAgents(t, p)
 	m := testMachine(t, p, "m")

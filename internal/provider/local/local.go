@@ -80,7 +80,7 @@ func Open(ctx context.Context, config Config) (*Provider, error) {
 	}
 	if err := p.open(ctx); err != nil {
 		p.exits.close()
-		return nil, err
+		return nil, errors.Join(err, p.forgetFailed())
 	}
 	return p, nil
 }
@@ -117,6 +117,19 @@ func (p *Provider) open(ctx context.Context) error {
 		p.known[m.ID] = m.BootID
 	}
 	return nil
+}
+
+// forgetFailed removes what an Open that failed made, unless a node host lives
+// by it.
+func (p *Provider) forgetFailed() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
+	defer cancel()
+	lock, err := p.lock(ctx)
+	if lock == nil {
+		return err
+	}
+	defer lock.Close()
+	return errors.Join(removeCgroups(p.name, p.ids), os.RemoveAll(p.config.RunDir))
 }
 
 // makeFolders makes what machines' users own files in. Root gives it to their

@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,7 +18,7 @@ import (
 func TestSuite(t *testing.T) { providertest.Run(t, openFixture) }
 
 func openFixture(t *testing.T) *providertest.Fixture {
-	p := openTest(t, t.TempDir())
+	p := openTest(t, testData(t))
 	g := listenAgents(t, p)
 	f := &providertest.Fixture{Provider: p}
 	f.Machine = func(t *testing.T, id string) provider.Machine { return testMachine(t, p, id) }
@@ -40,6 +41,22 @@ func openFixture(t *testing.T) *providertest.Fixture {
 	}
 	f.Left = func(t *testing.T) []string { return leftOver(t, p) }
 	return f
+}
+
+// testData is a data folder that goes away with what is in it.
+func testData(t *testing.T) string {
+	t.Helper()
+	data, err := os.MkdirTemp("", "millpond-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := testConfig(t, data)
+	t.Cleanup(func() {
+		if err := Erase(context.Background(), config); err != nil {
+			t.Error(err)
+		}
+	})
+	return data
 }
 
 // testConfig logs into the test's output.

@@ -16,12 +16,19 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "node-host" {
 		os.Exit(HostMain(os.Args[2:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "become-plain-user" {
+		fmt.Fprintln(os.Stderr, becomePlainUser(os.Args[2:]))
+		os.Exit(1)
+	}
 	// A node host built with the race detector would sleep a second at its end.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) int {
+	if testAgent = os.Getenv("MILLPOND_TEST_AGENT"); testAgent != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "millpond-agent")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
