@@ -56,10 +56,10 @@ func (a *Accounts) AddSubscription(ctx context.Context, id, tenantID, displayNam
 	if err := rec.Encode(body); err != nil {
 		return Subscription{}, err
 	}
+	defer a.subscriptions.drop() // also when it exists: then another made it unseen
 	if err := a.store.CreateResource(ctx, rec, nil); err != nil {
 		return Subscription{}, err
 	}
-	a.subscriptions.drop()
 	return subscriptionOf(rec)
 }
 

@@ -53,9 +53,14 @@ func TestSealedOnlyOpensWhereItWasSealed(t *testing.T) {
 		"name":   func() error { _, err := r.sealer.Open("account", "Secondary", sealed); return err },
 		"joined": func() error { _, err := r.sealer.Open("account\x00Pri", "mary", sealed); return err },
 		"key":    func() error { _, err := other.Open("account", "Primary", sealed); return err },
-		"bit":    func() error { b := bytes.Clone(sealed); b[20] ^= 1; _, err := r.sealer.Open("account", "Primary", b); return err },
-		"short":  func() error { _, err := r.sealer.Open("account", "Primary", sealed[:5]); return err },
-		"empty":  func() error { _, err := r.sealer.Open("account", "Primary", nil); return err },
+		"bit": func() error {
+			b := bytes.Clone(sealed)
+			b[20] ^= 1
+			_, err := r.sealer.Open("account", "Primary", b)
+			return err
+		},
+		"short": func() error { _, err := r.sealer.Open("account", "Primary", sealed[:5]); return err },
+		"empty": func() error { _, err := r.sealer.Open("account", "Primary", nil); return err },
 	} {
 		if err := open(); !fault.Is(err, "InternalError") {
 			t.Errorf("%s: %v", name, err)
