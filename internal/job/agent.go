@@ -20,6 +20,7 @@ type Greeting struct {
 	BootID       string
 	Token        string
 	AgentVersion string
+	OSName       string // PRETTY_NAME of the same file
 	OSRelease    string // sha256 of /etc/os-release inside the clone
 	Held         []Held
 }
@@ -38,6 +39,7 @@ type Reception struct {
 	Resend  []Assignment // attempts it should have and has not
 	Start   *StartOrder  // start task to run now
 	SSHPort int          // port to open again, 0 = none
+	OpenSSH bool         // open a port at once and tell it by SSHAt
 }
 
 // StartOrder is an attempt of a pool's start task.
@@ -62,6 +64,8 @@ type Agents interface {
 	Hello(ctx context.Context, g Greeting) (Reception, error)
 	// Ready tells that the agent of the node has its welcome and takes orders.
 	Ready(nodeUID string)
+	// SSHAt tells where a machine with OpenSSH is entered.
+	SSHAt(ctx context.Context, uid, host string, port int) error
 	// News is stored when it returns nil; only then may the agent forget it.
 	News(ctx context.Context, nodeUID, bootID string, tasks []News, start []pool.StartNews) error
 	// Gone tells that the session of that boot ended.

@@ -158,7 +158,7 @@ func (js *Jobs) Delete(ctx context.Context, who identity.Principal, accountUID, 
 		if err := writable(j, check); err != nil {
 			return err
 		}
-		j.move(Deleting, now)
+		j.Remove(now)
 		return nil
 	})
 	if err == nil {
@@ -188,6 +188,9 @@ func (j *Job) End(reason string, now resource.Ticks) {
 	j.move(Terminating, now)
 	j.TerminateReason = reason
 }
+
+// Remove marks the job to be deleted with all its tasks.
+func (j *Job) Remove(now resource.Ticks) { j.move(Deleting, now) }
 
 // Overdue reports whether an active job has outlived its wall clock.
 func (j *Job) Overdue(now resource.Ticks) bool {

@@ -88,6 +88,7 @@ type Image struct {
 	VersionID    string `json:"versionId,omitempty"`  // gallery version's id, spelled as stored
 	VersionUID   string `json:"versionUid,omitempty"` // gallery version's uid
 	Catalogue    string `json:"catalogue,omitempty"`  // catalogue key of a Marketplace-style image
+	OSType       string `json:"osType,omitempty"`
 	Region       string `json:"region"`
 }
 

@@ -189,12 +189,17 @@ func (ps *Pools) StopResize(ctx context.Context, who identity.Principal, owner O
 // Delete is DELETE /pools/{id}: nodes leave, then the pool goes.
 func (ps *Pools) Delete(ctx context.Context, who identity.Principal, owner Owner, id string, check func(*Pool) error) error {
 	_, err := ps.write(ctx, owner, id, by(who, "PoolDelete"), check, func(p *Pool) error {
-		p.State, p.StateAt = Deleting, p.Modified
-		p.Allocation, p.AllocationAt = Resizing, p.Modified
-		p.TargetDedicated, p.TargetLowPriority = 0, 0
+		p.Remove(p.Modified)
 		return nil
 	})
 	return err
+}
+
+// Remove marks the pool to be deleted with all its nodes.
+func (p *Pool) Remove(at resource.Ticks) {
+	p.State, p.StateAt = Deleting, at
+	p.Allocation, p.AllocationAt = Resizing, at
+	p.TargetDedicated, p.TargetLowPriority = 0, 0
 }
 
 // write is a user's change of a pool: refused while it is being deleted or

@@ -278,3 +278,9 @@ func (s *Scheduler) startNews(ctx context.Context, nodeUID, bootID string, news 
 
 // Gone takes a node whose session broke out of dispatch until its next hello.
 func (s *Scheduler) Gone(nodeUID, _ string) { s.fleet.drop(nodeUID) }
+
+// SSHAt records where a virtual machine is entered; a node's port is recorded
+// by the call that asked for it.
+func (s *Scheduler) SSHAt(ctx context.Context, uid, host string, port int) error {
+	return s.Machines.SSHAt(ctx, uid, host, port)
+}

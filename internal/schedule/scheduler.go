@@ -46,6 +46,7 @@ type Machines interface {
 	// Hello answers for a machine uid that is no node; known is false if it is
 	// no virtual machine either.
 	Hello(ctx context.Context, g job.Greeting) (r job.Reception, known bool, err error)
+	SSHAt(ctx context.Context, uid, host string, port int) error
 	// Exited tells that the machine of a virtual machine ended by itself.
 	Exited(ctx context.Context, uid, bootID string)
 	// Known gives the uids the provider may be running for virtual machines.

@@ -18,7 +18,10 @@ type Account struct {
 	Owner    pool.Owner
 	ID       string // Resource Manager id, the scope of permissions
 	TenantID string
-	LiveJobs int // quota of active jobs and schedules
+	// SharedKey and AAD say which ways of authentication the account allows.
+	SharedKey bool
+	AAD       bool
+	LiveJobs  int // quota of active jobs and schedules
 	// Keys are the two shared keys in the clear.
 	Keys func(ctx context.Context) ([2][]byte, error)
 }

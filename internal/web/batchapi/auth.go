@@ -28,6 +28,9 @@ func (a *API) authenticate(c *web.Call) (identity.Principal, error) {
 		if err != nil || target.Owner.UID != acct.Owner.UID {
 			return identity.Principal{}, denied("The account in the Authorization header is not the account of the request.")
 		}
+		if !acct.SharedKey {
+			return identity.Principal{}, denied("The account does not allow authentication by shared key.")
+		}
 		if err := web.CheckSkew(c.Request.Header, c.Now); err != nil {
 			return identity.Principal{}, err
 		}
@@ -57,6 +60,9 @@ func (a *API) authenticate(c *web.Call) (identity.Principal, error) {
 	acct, err := a.account(c)
 	if err != nil {
 		return identity.Principal{}, err
+	}
+	if !acct.AAD {
+		return identity.Principal{}, denied("The account does not allow authentication by Microsoft Entra ID.")
 	}
 	if acct.TenantID != who.TenantID {
 		return identity.Principal{}, denied("The token's tenant is not the tenant of the account's subscription.")

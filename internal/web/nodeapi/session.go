@@ -48,7 +48,7 @@ func (g *Gateway) greet(ctx context.Context, mux *yamux.Session, control net.Con
 		return nil, errors.Join(errors.New(refusal), conn.Send(wire.Frame{Welcome: &wire.Welcome{Refused: refusal}}))
 	}
 	r, err := g.agents.Hello(ctx, job.Greeting{NodeUID: h.NodeUID, BootID: h.BootID, Token: h.Token,
-		AgentVersion: h.AgentVersion, OSRelease: h.OSReleaseSHA256, Held: heldOf(h.Held)})
+		AgentVersion: h.AgentVersion, OSRelease: h.OSReleaseSHA256, OSName: h.PrettyName, Held: heldOf(h.Held)})
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,12 @@ func (g *Gateway) greet(ctx context.Context, mux *yamux.Session, control net.Con
 		return nil, err
 	}
 	go s.write()
-	if r.SSHPort != 0 {
-		if _, _, err := g.OpenSSH(ctx, s.node, r.SSHPort); err != nil {
+	if r.SSHPort != 0 || r.OpenSSH {
+		host, port, err := g.OpenSSH(ctx, s.node, r.SSHPort)
+		if err == nil && r.OpenSSH {
+			err = g.agents.SSHAt(ctx, s.node, host, port)
+		}
+		if err != nil {
 			g.Log.Warn("SSH port", "node", s.node, "error", err)
 		}
 	}

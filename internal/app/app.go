@@ -1,0 +1,327 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"millpond/internal/account"
+	"millpond/internal/cli"
+	"millpond/internal/gallery"
+	"millpond/internal/identity"
+	"millpond/internal/job"
+	"millpond/internal/layer"
+	"millpond/internal/machine"
+	"millpond/internal/pool"
+	"millpond/internal/provider/local"
+	"millpond/internal/resource"
+	"millpond/internal/schedule"
+	"millpond/internal/store"
+	"millpond/internal/web"
+	"millpond/internal/web/adminapi"
+	"millpond/internal/web/armapi"
+	"millpond/internal/web/batchapi"
+	"millpond/internal/web/nodeapi"
+	"millpond/internal/web/oauth"
+)
+
+// App is the composed server: open, then Run, then Close.
+type App struct {
+	up       cli.Up
+	log      *slog.Logger
+	clock    resource.Clock
+	folder   folder
+	ca       *authority
+	db       *store.DB
+	provider *local.Provider
+	tls      net.Listener
+	plain    net.Listener // nil without --http
+
+	identity *identity.Identity
+	accounts accounts
+	images   images
+	machines *machine.Machines
+	pools    *pool.Pools
+	jobs     *job.Jobs
+	loops    *schedule.Scheduler
+	imageOps *schedule.Images
+	vmOps    *schedule.VMs
+	deletes  *schedule.Deletes
+	gateway  *nodeapi.Gateway
+	faces    *faces
+	start    account.Start
+}
+
+// Up runs the server until ctx ends; ready is called when it answers.
+func Up(ctx context.Context, up cli.Up, ready func(cli.Ready)) error {
+	a, err := open(ctx, up)
+	if err != nil {
+		return err
+	}
+	err = a.run(ctx, ready)
+	return errors.Join(err, a.close())
+}
+
+func open(ctx context.Context, up cli.Up) (a *App, err error) {
+	a = &App{up: up, clock: resource.SystemClock()}
+	if a.log, err = logger(up.LogLevel); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+			a = nil
+		}
+	}()
+	if a.folder, err = openFolder(up.Data); err != nil {
+		return a, err
+	}
+	// Ports first: what is taken is told before anything is started.
+	if a.tls, err = listen(up.Listen, "--listen"); err != nil {
+		return a, err
+	}
+	if up.HTTP != "" {
+		if a.plain, err = listen(up.HTTP, "--http"); err != nil {
+			return a, err
+		}
+	}
+	if a.db, err = store.Open(ctx, a.database()); err != nil {
+		return a, err
+	}
+	if a.ca, err = openAuthority(up.Data); err != nil {
+		return a, err
+	}
+	sealer, err := identity.OpenSealer(a.folder.path("secret.key"))
+	if err != nil {
+		return a, err
+	}
+	a.identity = identity.New(a.db, a.clock, sealer)
+	if err := a.openProvider(ctx); err != nil {
+		return a, err
+	}
+	a.wire()
+	if err := a.bootstrap(ctx); err != nil {
+		return a, err
+	}
+	return a, a.setAliases(ctx)
+}
+
+func (a *App) database() store.Config {
+	c := store.Config{Clock: a.clock, Log: a.log}
+	if a.up.Database != "" {
+		c.Postgres = a.up.Database
+	} else {
+		c.SQLite = a.folder.path("millpond.db")
+	}
+	return c
+}
+
+func listen(address, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", flag, address, err)
+	}
+	return l, nil
+}
+
+func logger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log-level: %w", err)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}
+
+// openProvider finds or starts the machine provider.
+func (a *App) openProvider(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	agent := filepath.Join(filepath.Dir(self), "millpond-node")
+	if _, err := os.Stat(agent); err != nil {
+		return fmt.Errorf("the node agent is missing beside this program: %w", err)
+	}
+	a.provider, err = local.Open(ctx, local.Config{DataDir: a.up.Data, Millpond: self, Agent: agent, TasksTmpfs: a.up.TasksTmpfs, Log: a.log})
+	return err
+}
+
+// wire makes the nouns, the loops and the faces and introduces them.
+func (a *App) wire() {
+	a.accounts = accounts{account.New(a.db, a.identity, a.clock, account.DefaultQuotas(), func() { a.deletes.Wake() })}
+	rooms := gallery.New(gallery.Config{
+		Store: a.db, Clock: a.clock, Worker: a.provider.Worker(), Blobs: layer.Blobs{Dir: a.folder.path("layers")},
+		Data: a.up.Data, Offline: a.up.Offline, Directory: a.accounts.Accounts, Roles: a.identity, Region: account.Region,
+		Wake: func() { a.imageOps.Wake() },
+	})
+	a.images = images{rooms}
+	a.machines = &machine.Machines{Store: a.db, Clock: a.clock, Images: rooms, Region: account.Region, Wake: func() { a.vmOps.Wake() }}
+	rooms.Sources = a.machines
+	a.gateway = nodeapi.New(nodeapi.Config{Log: a.log, SSHHost: "127.0.0.1", SSHFirst: a.up.SSHPort,
+		URL: func(account string) string { return baseURL("https", a.tls) + "/batch/" + account }})
+	paths := schedule.Paths{Disks: a.folder.path("disks"), Nodes: a.folder.path("nodes")}
+	a.vmOps = schedule.NewVMs(schedule.VMsConfig{Machines: a.machines, Provider: a.provider, Worker: a.provider.Worker(),
+		SSH: a.gateway, Paths: paths, Log: a.log})
+	a.imageOps = schedule.NewImages(rooms, a.log, a.vmOps.Wake)
+	a.loops = schedule.New(schedule.Config{
+		Store: a.db, Provider: a.provider, Worker: a.provider.Worker(), Nodes: a.gateway, Trees: a.images, Owners: a.accounts,
+		Machines: a.vmOps, Clock: a.clock, Size: machine.CoresAndMemory, Log: a.log,
+		Paths: paths,
+	})
+	a.pools = &pool.Pools{Store: a.db, Nodes: a.db, Images: a.images, Clock: a.clock, Size: machine.CoresAndMemory, Wake: a.loops.WakePool}
+	a.jobs = &job.Jobs{Store: a.db, Tasks: a.db, Clock: a.clock, Wake: a.loops.WakeWork, Ending: a.loops.WakeEnds}
+	a.deletes = schedule.NewDeletes(schedule.DeletesConfig{Accounts: a.accounts.Accounts, Images: rooms, Machines: a.machines,
+		Resources: a.db, Store: a.db, Clock: a.clock, Log: a.log, WakePool: a.loops.WakePool, WakeEnds: a.loops.WakeEnds})
+	a.makeFaces()
+}
+
+func (a *App) makeFaces() {
+	batch := &batchapi.API{
+		Accounts: a.accounts, Identity: a.identity, Pools: a.pools, PoolStore: a.db, NodeStore: a.db, Reach: a.gateway,
+		Jobs: a.jobs, JobStore: a.db, TaskStore: a.db, Images: a.images.Catalogue, Clock: a.clock, Log: a.log, SSHHost: "127.0.0.1",
+	}
+	arm := &armapi.API{Identity: a.identity, Accounts: a.accounts.Accounts, Resources: a.db, Clock: a.clock, Log: a.log,
+		Compute: armapi.Compute{Images: a.images.Images, Machines: a.machines}}
+	admin := &adminapi.API{Identity: a.identity, Images: a.images.Images, Scopes: a.scopes, Clock: a.clock, Log: a.log}
+	a.faces = &faces{
+		oauth: oauth.New(a.identity, a.clock, a.log), arm: arm.Face(), graph: arm.Graph(), admin: admin.Face(),
+		batchPath: batch.Face(web.PathMount("/batch/")), batchHost: batch.Face(web.HostMount),
+	}
+}
+
+// scopes gives the subscriptions of a tenant to the admin face.
+func (a *App) scopes(ctx context.Context, tenantID string) ([]string, error) {
+	subs, err := a.accounts.Subscriptions(ctx, tenantID)
+	var ids []string
+	for _, s := range subs {
+		ids = append(ids, account.SubscriptionID(s.ID))
+	}
+	return ids, err
+}
+
+// bootstrap makes the first tenant, subscription, principal, group and account,
+// and writes how to reach them.
+func (a *App) bootstrap(ctx context.Context) error {
+	wish := account.Wish{Location: a.up.Location, NeedSecret: !a.up.NoAdminFile}
+	if wish.NeedSecret {
+		secret, err := a.folder.readSecret()
+		if err != nil {
+			return err
+		}
+		wish.ClientSecret = secret
+	}
+	start, err := a.accounts.Bootstrap(ctx, wish)
+	if err != nil || a.up.NoAdminFile {
+		return err
+	}
+	a.start = start
+	return a.folder.writeAdmin(start, baseURL("https", a.tls), a.httpURL())
+}
+
+func (a *App) httpURL() string {
+	if a.plain == nil {
+		return ""
+	}
+	return baseURL("http", a.plain)
+}
+
+func (a *App) setAliases(ctx context.Context) error {
+	for _, text := range a.up.Alias {
+		ref, source, err := gallery.ParseAlias(text)
+		if err != nil {
+			return fmt.Errorf("alias %s: %w", text, err)
+		}
+		if err := a.images.Catalogue.SetAlias(ctx, ref, source); err != nil {
+			return fmt.Errorf("alias %s: %w", text, err)
+		}
+	}
+	return nil
+}
+
+// drainTime is how long open requests may take after the server was asked to end.
+const drainTime = 5 * time.Second
+
+func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
+	agents, err := a.agentListener()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.gateway.Serve(ctx, agents, a.loops) })
+	group.Go(func() error { return a.loops.Run(ctx) })
+	group.Go(func() error { return a.imageOps.Run(ctx) })
+	group.Go(func() error { return a.vmOps.Run(ctx) })
+	group.Go(func() error { return a.deletes.Run(ctx) })
+	serve := func(handler http.Handler, start func(*http.Server) error) {
+		s := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+		group.Go(func() error {
+			if err := start(s); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			// The parent context is over; draining gets a short one of its own.
+			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+			defer cancel()
+			if s.Shutdown(drain) != nil {
+				return s.Close()
+			}
+			return nil
+		})
+	}
+	serve(a.faces, func(s *http.Server) error {
+		s.TLSConfig = a.ca.config()
+		return s.ServeTLS(a.tls, "", "")
+	})
+	if a.plain != nil {
+		serve(plainFaces(a.faces), func(s *http.Server) error { return s.Serve(a.plain) })
+	}
+	ready(cli.Ready{URL: baseURL("https", a.tls), HTTPURL: a.httpURL(), Data: a.up.Data})
+	return group.Wait()
+}
+
+// agentListener is the socket agents dial; a stale one of a killed server is
+// replaced.
+func (a *App) agentListener() (net.Listener, error) {
+	path := filepath.Join(a.provider.Sockets(), a.provider.Gateway())
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.provider.Admit(path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// close releases everything, in the reverse order; parts that were never
+// opened are passed over.
+func (a *App) close() error {
+	var errs []error
+	if a.provider != nil {
+		errs = append(errs, a.provider.Close(a.up.KeepNodes))
+	}
+	if a.db != nil {
+		errs = append(errs, a.db.Close())
+	}
+	for _, l := range []net.Listener{a.tls, a.plain} {
+		if l != nil {
+			_ = l.Close() // the servers have closed it already
+		}
+	}
+	return errors.Join(errs...)
+}
