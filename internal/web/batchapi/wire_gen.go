@@ -162,6 +162,7 @@ type ExitConditions struct {
 	ExitCodes          []ExitCodeMapping      `json:"exitCodes,omitzero"`
 	FileUploadError    *ExitOptions           `json:"fileUploadError,omitzero"`
 	PreProcessingError *ExitOptions           `json:"preProcessingError,omitzero"`
+	SchedulingError    *ExitOptions           `json:"schedulingError,omitzero"`
 }
 
 type ExitOptions struct {
@@ -410,6 +411,7 @@ type NetworkConfiguration struct {
 	EndpointConfiguration        *PoolEndpointConfiguration    `json:"endpointConfiguration,omitzero"`
 	PublicIPAddressConfiguration *PublicIPAddressConfiguration `json:"publicIPAddressConfiguration,omitzero"`
 	SubnetID                     *string                       `json:"subnetId,omitzero"`
+	PublicIPs                    []string                      `json:"publicIPs,omitzero"`
 }
 
 type NetworkSecurityGroupRule struct {
@@ -1028,6 +1030,7 @@ type UserAccount struct {
 	ElevationLevel           *ElevationLevel           `json:"elevationLevel,omitzero"`
 	LinuxUserConfiguration   *LinuxUserConfiguration   `json:"linuxUserConfiguration,omitzero"`
 	WindowsUserConfiguration *WindowsUserConfiguration `json:"windowsUserConfiguration,omitzero"`
+	SshPrivateKey            *string                   `json:"sshPrivateKey,omitzero"`
 }
 
 type UserAssignedIdentity struct {
