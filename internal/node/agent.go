@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -61,6 +62,7 @@ func Main(args []string) int {
 // cannot work. It is called as PID 1, after boot mounted and pivoted.
 func serve(boot wire.Boot) int {
 	tune()
+	unignore()
 	syscall.Umask(0o022)
 	state, err := os.OpenRoot(boot.State)
 	if err == nil {
@@ -79,6 +81,17 @@ func tune() {
 	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
 	debug.SetGCPercent(25)
 	debug.SetMemoryLimit(64 << 20)
+}
+
+// unignore keeps children from inheriting an ignored signal (a node host that
+// was started with nohup has one): with a handler of ours in place, exec gives
+// them the default.
+func unignore() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 }
 
 func newAgent(boot wire.Boot, root, tasksRoot, socket string, state *os.Root) (*agent, error) {

@@ -18,6 +18,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == sftpArgument {
 		os.Exit(serveSFTP())
 	}
+	if len(os.Args) == 4 && os.Args[1] == pidOneArgument {
+		os.Exit(servePidOne(os.Args[2], os.Args[3]))
+	}
+	unignore()
 	os.Exit(m.Run())
 }
 
@@ -26,7 +30,7 @@ const patience = 20 * time.Second
 
 // service is the far end of the agent's protocol.
 type service struct {
-	t       *testing.T
+	t       testing.TB
 	socket  string
 	listen  net.Listener
 	mu      sync.Mutex
@@ -36,7 +40,7 @@ type service struct {
 
 // call is one connection of the agent.
 type call struct {
-	t       *testing.T
+	t       testing.TB
 	mux     *yamux.Session
 	frames  *wire.Conn
 	hello   wire.Hello
@@ -45,7 +49,7 @@ type call struct {
 	ended   chan struct{}
 }
 
-func newService(t *testing.T) *service {
+func newService(t testing.TB) *service {
 	s := &service{
 		t: t, socket: filepath.Join(t.TempDir(), "s"), calls: make(chan *call, 8),
 		welcome: wire.Welcome{
@@ -187,8 +191,8 @@ type machine struct {
 
 const osReleaseText = "NAME=x\nPRETTY_NAME=\"Pond 1\"\n"
 
-// startAgent starts an agent; base may be that of an earlier one.
-func startAgent(t *testing.T, s *service, base string) *machine {
+// fillRoot makes the little of a machine's root that the agent looks at.
+func fillRoot(t testing.TB, base string) {
 	t.Helper()
 	for _, dir := range []string{"etc", "state", "home"} {
 		if err := os.MkdirAll(filepath.Join(base, dir), 0o755); err != nil {
@@ -204,6 +208,12 @@ func startAgent(t *testing.T, s *service, base string) *machine {
 		write(t, filepath.Join(base, "etc/group"), "root:x:0:\nubuntu:x:1000:\nvideo:x:44:ubuntu\n")
 		write(t, filepath.Join(base, "etc/shadow"), "root:*:19000:0:99999:7:::\n")
 	}
+}
+
+// startAgent starts an agent; base may be that of an earlier one.
+func startAgent(t testing.TB, s *service, base string) *machine {
+	t.Helper()
+	fillRoot(t, base)
 	state, err := os.OpenRoot(filepath.Join(base, "state"))
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +236,7 @@ func (m *machine) end() {
 }
 
 // base is a folder every user may pass through; t.TempDir's parents are root's.
-func base(t *testing.T) string {
+func base(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "node")
 	if err != nil {
 		t.Fatal(err)
@@ -235,14 +245,14 @@ func base(t *testing.T) string {
 	return dir
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func read(t *testing.T, path ...string) string {
+func read(t testing.TB, path ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(path...))
 	if err != nil {
