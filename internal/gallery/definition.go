@@ -23,7 +23,7 @@ type Definition struct {
 	EULA         string          `json:"eula,omitempty"`
 	Privacy      string          `json:"privacy,omitempty"`
 	ReleaseNote  string          `json:"releaseNote,omitempty"`
-	EndOfLife    string          `json:"endOfLife,omitempty"`
+	EndOfLife    resource.Ticks  `json:"endOfLife,omitempty"`
 	Plan         *Plan           `json:"plan,omitempty"`
 	Features     []Feature       `json:"features,omitempty"`
 	Recommended  json.RawMessage `json:"recommended,omitempty"` // echoed

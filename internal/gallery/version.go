@@ -14,15 +14,15 @@ const MaxReplicas = 100
 
 // Version is an image version as stored.
 type Version struct {
-	SourceID   string   `json:"sourceId"`
-	SourceKind string   `json:"sourceKind"`          // one of the SourceOf constants: where the request had it
-	SourceDisk string   `json:"sourceDisk"`          // resolved at creation: what is captured or copied
-	Users      []string `json:"users,omitempty"`     // of a source machine, left out
-	Sweep      bool     `json:"sweep,omitempty"`     // capture strips what is one machine's own
-	Caching    string   `json:"caching"`             // of the OS disk image
-	SizeGB     int      `json:"sizeGb"`              // 0 until the operation ended
-	Mode       string   `json:"mode,omitempty"`      // replicationMode as given
-	EndOfLife  string   `json:"endOfLife,omitempty"` // as given
+	SourceID   string         `json:"sourceId"`
+	SourceKind string         `json:"sourceKind"`      // one of the SourceOf constants: where the request had it
+	SourceDisk string         `json:"sourceDisk"`      // resolved at creation: what is captured or copied
+	Users      []string       `json:"users,omitempty"` // of a source machine, left out
+	Sweep      bool           `json:"sweep,omitempty"` // capture strips what is one machine's own
+	Caching    string         `json:"caching"`         // of the OS disk image
+	SizeGB     int            `json:"sizeGb"`          // 0 until the operation ended
+	Mode       string         `json:"mode,omitempty"`  // replicationMode as given
+	EndOfLife  resource.Ticks `json:"endOfLife,omitempty"`
 	// AllowDeletion is safetyProfile.allowDeletionOfReplicatedLocations.
 	AllowDeletion bool           `json:"allowDeletion,omitempty"`
 	Regions       []TargetRegion `json:"regions"`
@@ -63,7 +63,7 @@ type VersionSpec struct {
 	ReplicaCount  int            // 0 = 1
 	StorageType   string
 	Excluded      bool
-	EndOfLife     string
+	EndOfLife     resource.Ticks
 	Mode          string
 	AllowDeletion bool
 }

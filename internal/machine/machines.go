@@ -60,16 +60,17 @@ func (m *Machines) Put(ctx context.Context, s Spec) (Change, error) {
 		return Change{}, fault.Newf("LocationNotAvailableForResourceType",
 			"The provided location '%s' is not available for resource type '%s'.", s.Location, TypeVM).With("target", "location")
 	}
-	if err := s.check(); err != nil {
-		return Change{}, err
-	}
 	s.Location = short
 	old, err := m.Get(ctx, s.ID)
-	if err == nil {
-		return m.update(ctx, old, s)
-	}
-	if !fault.Is(err, "ResourceNotFound") {
+	if err != nil && !fault.Is(err, "ResourceNotFound") {
 		return Change{}, err
+	}
+	exists := err == nil
+	if err := s.check(!exists); err != nil {
+		return Change{}, err
+	}
+	if exists {
+		return m.update(ctx, old, s)
 	}
 	return m.create(ctx, s)
 }
@@ -200,13 +201,13 @@ func (m *Machines) update(ctx context.Context, old Item, s Spec) (Change, error)
 		if err := settled(rec); err != nil {
 			return err
 		}
-		if !strings.EqualFold(vm.Size, s.Size) {
+		if s.Size != "" && !strings.EqualFold(vm.Size, s.Size) {
 			if vm.Power != Deallocated {
 				return fault.Newf("OperationNotAllowed", "The size of VM '%s' can be changed only while it is deallocated.", s.ID.Name())
 			}
 			vm.Size = s.Size
 		}
-		if vm.Admin != nil && s.HasProfile && s.AdminName != vm.Admin.Name {
+		if vm.Admin != nil && s.AdminName != "" && s.AdminName != vm.Admin.Name {
 			return fault.New("PropertyChangeNotAllowed", "Changing property 'osProfile.adminUsername' is not allowed.").With("target", "osProfile.adminUsername")
 		}
 		rec.Tags, rec.Modified = s.Tags, m.Clock.Now()

@@ -58,20 +58,24 @@ func required(target string) *fault.Error {
 }
 
 // check fills in defaults and reports every broken rule that needs no state.
-func (s *Spec) check() error {
+// Of a machine that exists a request may repeat what it read: no password, no
+// origin.
+func (s *Spec) check(create bool) error {
 	var p fault.Problems
 	if !vmName.MatchString(s.ID.Name()) {
 		p.Add(invalid("vmName", "The virtual machine name '%s' is invalid. It must have 1 to 64 letters, digits and hyphens, and begin and end with a letter or digit.", s.ID.Name()))
 	}
-	if s.Size == "" {
+	if s.Size == "" && create {
 		s.Size = "Standard_D1_v2" // Azure's default when a request names none
 	}
-	if _, ok := SizeOf(s.Size); !ok {
+	if _, ok := SizeOf(s.Size); !ok && s.Size != "" {
 		p.Add(invalid("vmSize", "The value %s provided for the VM size is not valid. The valid sizes in the current region are those of GET .../locations/{location}/vmSizes.", s.Size))
 	}
-	attach := strings.EqualFold(s.DiskOption, "Attach")
+	if !create {
+		return p.Err()
+	}
 	switch {
-	case attach:
+	case strings.EqualFold(s.DiskOption, "Attach"):
 		s.DiskOption = "Attach"
 		if s.DiskID == "" {
 			p.Add(required("osDisk.managedDisk.id"))
