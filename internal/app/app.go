@@ -146,7 +146,7 @@ func (a *App) openProvider(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	agent := filepath.Join(filepath.Dir(self), "millpond-node")
+	agent := agentBeside(self)
 	if _, err := os.Stat(agent); err != nil {
 		return fmt.Errorf("the node agent is missing beside this program: %w", err)
 	}

@@ -26,10 +26,11 @@ type Program struct {
 
 // Finding is one check of doctor.
 type Finding struct {
-	Name string
-	OK   bool
-	Note string // what was found
-	Fix  string // what to do when it is not OK
+	Name   string
+	OK     bool
+	Needed bool   // without it no node starts; else something is only not offered
+	Note   string // what was found
+	Fix    string // what to do when it is not OK
 }
 
 // Exit codes: 1 failed, 2 wrong usage; exec passes on its command's own.
@@ -138,9 +139,12 @@ func newDoctor(p Program) *cobra.Command {
 			missing := 0
 			for _, f := range p.Doctor(c.Context(), dir) {
 				mark := "ok  "
-				if !f.OK {
+				switch {
+				case !f.OK && f.Needed:
 					mark = "MISS"
 					missing++
+				case !f.OK:
+					mark = "note"
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%s  %-24s %s\n", mark, f.Name, f.Note)
 				if !f.OK && f.Fix != "" {
@@ -148,7 +152,7 @@ func newDoctor(p Program) *cobra.Command {
 				}
 			}
 			if missing > 0 {
-				return fmt.Errorf("%d of the checks failed", missing)
+				return fmt.Errorf("%d of the things that nodes need are missing", missing)
 			}
 			return nil
 		},

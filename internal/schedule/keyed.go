@@ -18,6 +18,7 @@ type keyed struct {
 	mu      sync.Mutex
 	ctx     context.Context
 	running map[string]bool // true = woken again meanwhile
+	closed  bool
 	wg      sync.WaitGroup
 }
 
@@ -32,7 +33,7 @@ func newKeyed(ctx context.Context, name string, log *slog.Logger, pass func(cont
 func (k *keyed) wake(key string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.ctx.Err() != nil {
+	if k.closed || k.ctx.Err() != nil {
 		return
 	}
 	if _, busy := k.running[key]; busy {
@@ -67,5 +68,11 @@ func (k *keyed) run(key string) {
 	}
 }
 
-// wait returns when no pass runs; the context must have ended before.
-func (k *keyed) wait() { k.wg.Wait() }
+// wait returns when no pass runs and none will; the context must have ended
+// before.
+func (k *keyed) wait() {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.wg.Wait()
+}

@@ -116,23 +116,17 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if err := s.recover(ctx); err != nil {
 		return err
 	}
+	s.sweep(ctx)
+	sweep := s.Clock.After(SweepEvery)
 	for {
-		s.sweep(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case gone := <-s.Provider.Exits():
 			s.machineGone(ctx, gone)
-		drain:
-			for {
-				select {
-				case gone := <-s.Provider.Exits():
-					s.machineGone(ctx, gone)
-				default:
-					break drain
-				}
-			}
-		case <-s.Clock.After(SweepEvery):
+		case <-sweep:
+			s.sweep(ctx)
+			sweep = s.Clock.After(SweepEvery)
 		}
 	}
 }
