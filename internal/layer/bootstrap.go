@@ -26,7 +26,8 @@ var suiteName = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*$`)
 // ToolMissing, or BootstrapFailed with the end of the tool's output.
 //
 // Device nodes are not made, so that it works as root of a user namespace too:
-// a machine binds its own /dev.
+// a machine binds its own. The layer has no /etc/resolv.conf and no
+// /etc/hostname; those are the running machine's.
 func (w *Local) Bootstrap(ctx context.Context, suite, blobs string, log io.Writer) (Layer, error) {
 	if !suiteName.MatchString(suite) {
 		return Layer{}, fault.New("InvalidSuite", "A suite is named in lower-case letters, digits, '.', '+' and '-', such as bookworm.").With("suite", suite)
@@ -46,7 +47,7 @@ func (w *Local) Bootstrap(ctx context.Context, suite, blobs string, log io.Write
 	}
 	defer func() { _ = removeAll(dir) }()
 	if tool, err := exec.LookPath("mmdebstrap"); err == nil {
-		args := append([]string{"--mode=root", "--variant=minbase", "--skip=output/dev", suite, "-"}, machineSources(suite)...)
+		args := append([]string{"--mode=root", "--variant=minbase", "--skip=output/mknod", suite, "-"}, machineSources(suite)...)
 		cmd := exec.CommandContext(ctx, tool, args...)
 		prepare(cmd, dir)
 		return tarCommand(ctx, cmd, blobs, w.limits, log)
@@ -145,7 +146,15 @@ func (w *Local) debootstrap(ctx context.Context, tool, suite, dir, blobs string,
 		}
 		return Layer{}, fault.Newf("BootstrapFailed", "debootstrap failed: %s", tail.buf).Because(err)
 	}
-	return w.Diff(ctx, disk, blobs, []string{"dev", "debootstrap", "var/cache/apt/archives"})
+	// What it bound over in dev are empty files now; the rest it took from this
+	// machine or left lying about, where mmdebstrap cleans up.
+	dev := filepath.Join(disk.Path, upperDir, "dev")
+	if err := errors.Join(removeAll(dev), mkdirs(dev)); err != nil {
+		return Layer{}, err
+	}
+	return w.Diff(ctx, disk, blobs, []string{
+		"debootstrap", "etc/hostname", "etc/resolv.conf", "var/cache/apt/archives", "var/lib/apt/lists",
+	})
 }
 
 // lastBytes keeps the end of what is written.
