@@ -25,13 +25,17 @@ var (
 		`(CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT),
 		CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS TEXT))`, 8,
 		`) UPDATE tasks SET state = v.state, ending = v.ending, succeeded = v.succeeded, attempt = v.attempt, tick = v.tick,
-		run = v.run, rev = v.rev + 1 FROM v WHERE tasks.seq = v.seq AND tasks.rev = v.rev`)
+		run = v.run, rev = v.rev + 1 FROM v WHERE tasks.seq = v.seq AND tasks.rev = v.rev`).updating(`
+		UPDATE tasks SET state = $3, ending = $4, succeeded = $5, attempt = $6, tick = $7, run = $8, rev = rev + 1
+		WHERE seq = $1 AND rev = $2`)
 	writeAttempts = manyRows(`WITH v (task, number, started, ended, outcome, exit_code) AS (VALUES `,
 		`(CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS TEXT),
 		CAST($6 AS BIGINT))`, 6,
 		`) UPDATE attempts SET started = CASE WHEN v.started = 0 THEN attempts.started ELSE v.started END, ended = v.ended,
 		outcome = v.outcome, exit_code = v.exit_code
-		FROM v WHERE attempts.task = v.task AND attempts.number = v.number AND attempts.ended = 0`)
+		FROM v WHERE attempts.task = v.task AND attempts.number = v.number AND attempts.ended = 0`).updating(`
+		UPDATE attempts SET started = CASE WHEN CAST($3 AS BIGINT) = 0 THEN started ELSE $3 END, ended = $4, outcome = $5, exit_code = $6
+		WHERE task = $1 AND number = $2 AND ended = 0`)
 	insertAttempts = manyRows(`
 		INSERT INTO attempts (task, number, node_uid, boot_id, claimed, started, ended, outcome) VALUES `, "", 8, "")
 )

@@ -15,6 +15,7 @@ var bulkSizes = [...]int{100, 25, 5, 1}
 // differ (first), since PostgreSQL takes a column's type from it.
 type bulk struct {
 	sized [len(bulkSizes)]*stmt
+	alone bool // on SQLite row by row
 	width int
 }
 
@@ -48,11 +49,23 @@ func manyRows(head, first string, width int, tail string) *bulk {
 	return b
 }
 
+// updating gives b a plain statement for one row. Where a statement costs no
+// trip to a server that is the cheapest way for many rows too: the join that
+// updates them together is not free.
+func (b *bulk) updating(one string) *bulk {
+	b.sized[len(bulkSizes)-1], b.alone = define(one), true
+	return b
+}
+
 // execAll runs b over all rows and tells how many it changed. args holds the
 // rows one after another.
 func (t *tx) execAll(b *bulk, args []any) (int64, error) {
 	var sum int64
-	for i := 0; len(args) > 0; {
+	i := 0
+	if b.alone && t.d == sqlite {
+		i = len(bulkSizes) - 1
+	}
+	for len(args) > 0 {
 		take := bulkSizes[i] * b.width
 		if take > len(args) {
 			i++

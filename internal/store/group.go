@@ -147,7 +147,7 @@ func (g *groupWriter) member(r *request) error {
 // SQLite would undo the whole group.
 func (g *groupWriter) run(r *request) error {
 	defer func() { r.panic = recover() }()
-	t := &tx{reader: reader{ctx: context.WithoutCancel(r.ctx), run: g}, now: g.clock.Now()}
+	t := &tx{reader: reader{ctx: context.WithoutCancel(r.ctx), run: g}, d: sqlite, now: g.clock.Now()}
 	if err := r.f(t); err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func (w *directWriter) once(ctx context.Context, f func(*tx) error) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	defer func() { _ = txn.Rollback() }() // nothing after a commit
-	t := &tx{reader: reader{ctx: ctx, run: &session{q: txn}}, now: w.clock.Now()}
+	t := &tx{reader: reader{ctx: ctx, run: &session{q: txn}}, d: postgres, now: w.clock.Now()}
 	if err := f(t); err != nil {
 		return err
 	}

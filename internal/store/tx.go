@@ -31,6 +31,7 @@ type reader struct {
 // tx is a write transaction. now is its instant; events are written at its end.
 type tx struct {
 	reader
+	d      *dialect
 	now    resource.Ticks
 	events []Event
 }
