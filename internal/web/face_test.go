@@ -187,19 +187,19 @@ func TestOverTheNetwork(t *testing.T) {
 		t.Cleanup(func() { resp.Body.Close() })
 		return resp
 	}
-	if r := ask("POST", "/dishes/x/cool", ""); r.StatusCode != 204 || r.Header.Get("Date") != "Thu, 29 Feb 2024 12:00:00 GMT" {
+	if r := ask("POST", "/dishes/x/cool", ""); r.StatusCode != http.StatusNoContent || r.Header.Get("Date") != "Thu, 29 Feb 2024 12:00:00 GMT" {
 		t.Error(r.Status, r.Header)
 	}
-	if r := ask("HEAD", "/dishes/gone", ""); r.StatusCode != 404 || r.ContentLength > 0 {
+	if r := ask("HEAD", "/dishes/gone", ""); r.StatusCode != http.StatusNotFound || r.ContentLength > 0 {
 		t.Error(r.Status, r.ContentLength)
 	}
-	if r := ask("GET", "/dishes/x", "", "If-None-Match", webtest.Start.ETag()); r.StatusCode != 304 {
+	if r := ask("GET", "/dishes/x", "", "If-None-Match", webtest.Start.ETag()); r.StatusCode != http.StatusNotModified {
 		t.Error(r.Status)
 	}
 	big := `{"id":"` + strings.Repeat("a", 1<<20) + `"}`
 	r := ask("POST", "/dishes", big)
 	text := new(bytes.Buffer)
-	if _, err := text.ReadFrom(r.Body); err != nil || r.StatusCode != 413 || !strings.Contains(text.String(), `"key":"MaxLimit","value":"1048576"`) {
+	if _, err := text.ReadFrom(r.Body); err != nil || r.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(text.String(), `"key":"MaxLimit","value":"1048576"`) {
 		t.Error(r.Status, text, err)
 	}
 	if r := ask("POST", "/dishes", `{"id":"a b"}`); r.Header.Get("Location") != server.URL+"/batch/acct/dishes/a%20b" {

@@ -13,26 +13,25 @@ import (
 type (
 	color string
 	thing struct {
-		ID      *string           `json:"id,omitzero" wire:"req,max=8"`
-		Color   *color            `json:"color,omitzero"`
-		Count   *int32            `json:"count,omitzero"`
-		Long    *int64            `json:"long,omitzero,string"`
-		Ratio   *float64          `json:"ratio,omitzero"`
-		On      *bool             `json:"on,omitzero"`
-		When    *Time             `json:"when,omitzero"`
-		Offset  *Compute          `json:"offset,omitzero"`
-		Span    *Duration         `json:"span,omitzero"`
-		Inner   *inner            `json:"inner,omitzero"`
-		List    []inner           `json:"list,omitzero"`
-		Names   []string          `json:"names,omitzero"`
-		Tags    map[string]string `json:"tags,omitzero"`
-		Raw     json.RawMessage   `json:"raw,omitzero"`
-		Old     *string           `json:"old,omitzero"`
-		New     *string           `json:"new,omitzero"`
-		Self    *thing            `json:"self,omitzero"`
-		Plain   int               `json:"plain,omitzero"`
-		Always  int               `json:"always"`
-		private int
+		ID     *string           `json:"id,omitzero" wire:"req,max=8"`
+		Color  *color            `json:"color,omitzero"`
+		Count  *int32            `json:"count,omitzero"`
+		Long   *int64            `json:"long,omitzero,string"`
+		Ratio  *float64          `json:"ratio,omitzero"`
+		On     *bool             `json:"on,omitzero"`
+		When   *Time             `json:"when,omitzero"`
+		Offset *Compute          `json:"offset,omitzero"`
+		Span   *Duration         `json:"span,omitzero"`
+		Inner  *inner            `json:"inner,omitzero"`
+		List   []inner           `json:"list,omitzero"`
+		Names  []string          `json:"names,omitzero"`
+		Tags   map[string]string `json:"tags,omitzero"`
+		Raw    json.RawMessage   `json:"raw,omitzero"`
+		Old    *string           `json:"old,omitzero"`
+		New    *string           `json:"new,omitzero"`
+		Self   *thing            `json:"self,omitzero"`
+		Plain  int               `json:"plain,omitzero"`
+		Always int               `json:"always"`
 	}
 	inner struct {
 		Line *string `json:"line,omitzero" wire:"req"`

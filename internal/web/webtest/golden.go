@@ -88,7 +88,7 @@ func Ask(t *testing.T, handler http.Handler, text string, hide ...string) string
 	if !ok {
 		t.Fatalf("bad request line %q", lines.Text())
 	}
-	r := httptest.NewRequest(method, strings.ReplaceAll(target, " ", "%20"), strings.NewReader(strings.TrimSuffix(body, "\n")))
+	r := httptest.NewRequestWithContext(t.Context(), method, strings.ReplaceAll(target, " ", "%20"), strings.NewReader(strings.TrimSuffix(body, "\n")))
 	r.Host = "acct.westeurope.batch.azure.com"
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), ": ")
