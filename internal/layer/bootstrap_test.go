@@ -3,6 +3,7 @@ package layer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,7 +87,7 @@ func TestBootstrapStopsWhenCancelled(t *testing.T) {
 		return len(p), nil
 	})
 	blobs := t.TempDir()
-	if _, err := NewLocal(Limits{}).Bootstrap(ctx, "bookworm", blobs, started); err != context.Canceled {
+	if _, err := NewLocal(Limits{}).Bootstrap(ctx, "bookworm", blobs, started); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want context.Canceled", err)
 	}
 	if left, _ := os.ReadDir(filepath.Join(blobs, blobFolder)); len(left) > 0 {

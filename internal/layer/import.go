@@ -54,6 +54,7 @@ func (b Blobs) Import(ctx context.Context, name string) (Stack, Config, error) {
 			return nil, Config{}, badImage(err)
 		}
 		return b.importImage(ctx, img, v1.Layer.Uncompressed)
+	case formRoot:
 	}
 	f, err := os.Open(name)
 	if err != nil {

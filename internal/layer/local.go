@@ -5,11 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"millpond/internal/fault"
 )
 
 // Local is the Worker that does its work in the calling process. The caller
@@ -75,8 +76,11 @@ func mkdirs(dir string) error {
 // leaves no half tree under its name; a later Remove of it, or the store's
 // Collect, ends the work.
 func (w *Local) Remove(_ context.Context, dir string) error {
+	if dir = filepath.Clean(dir); !filepath.IsAbs(dir) || dir == "/" {
+		return fault.New("InvalidPath", "Only an absolute path below / can be removed.").With("path", dir)
+	}
 	defer w.locks.lock(dir)()
-	gone := strings.TrimRight(dir, "/") + goneSuffix
+	gone := dir + goneSuffix
 	if err := removeAll(gone); err != nil {
 		return err
 	}

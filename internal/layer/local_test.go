@@ -55,6 +55,11 @@ func TestCloneMkdirRemoveRepeat(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, bad := range []string{"/", "", ".", "//", "/x/..", "relative"} {
+		if err := w.Remove(ctx, bad); !fault.Is(err, "InvalidPath") {
+			t.Errorf("remove %q: %v, want InvalidPath", bad, err)
+		}
+	}
 	if names, _ := os.ReadDir(filepath.Dir(disk.Path)); len(names) != 0 {
 		t.Errorf("remove left %v", names)
 	}

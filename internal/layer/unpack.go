@@ -14,7 +14,8 @@ import (
 )
 
 // Unpack writes the layer's blob into dir, which appears complete, by rename,
-// or not at all; a dir that is there is taken as done. The blob's digest and
+// or not at all, whenever this process dies (after a power cut ask Verify); a
+// dir that is there is taken as done. The blob's digest and
 // diff id must be l's. Errors: InvalidArchive naming the entry, DigestMismatch,
 // or what the file system said.
 //

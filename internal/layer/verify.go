@@ -154,7 +154,7 @@ var fileType = map[kind]uint32{
 }
 
 func (x *expected) file(n *node, want *wanted) error {
-	differs := func(what string, got, is any) error {
+	differs := func(what string, got, is any) *Damage {
 		return &Damage{Path: n.path, Reason: fmt.Sprintf("%s is %v and not %v", what, got, is)}
 	}
 	e := want.entry
@@ -203,11 +203,11 @@ func (x *expected) file(n *node, want *wanted) error {
 		return err
 	}
 	if want.entry != nil && (n.st.Mtim.Sec != e.ModTime.Unix() || n.st.Mtim.Nsec != 0) {
-		err := differs("modification time", n.st.Mtim.Sec, e.ModTime.Unix()).(*Damage)
+		late := differs("modification time", n.st.Mtim.Sec, e.ModTime.Unix())
 		if e.Kind != kindDir {
-			return err
+			return late
 		}
-		x.late = append(x.late, err)
+		x.late = append(x.late, late)
 	}
 	return nil
 }
