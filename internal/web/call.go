@@ -126,7 +126,7 @@ func (c *Call) Body() ([]byte, error) {
 		limit = BatchBodyLimit
 	}
 	if n := c.Request.ContentLength; n > limit {
-		return nil, tooLarge(limit)
+		return nil, c.tooLarge(limit)
 	}
 	buf := make([]byte, 0, max(512, min(c.Request.ContentLength+1, limit+1)))
 	for {
@@ -136,7 +136,7 @@ func (c *Call) Body() ([]byte, error) {
 		n, err := c.Request.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		if int64(len(buf)) > limit {
-			return nil, tooLarge(limit)
+			return nil, c.tooLarge(limit)
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -149,7 +149,11 @@ func (c *Call) Body() ([]byte, error) {
 	return buf, nil
 }
 
-func tooLarge(limit int64) error {
+// tooLarge reads on for a while before it refuses: a client that is still
+// sending when the connection closes sees a reset and not the 413 on which it
+// would halve its batch.
+func (c *Call) tooLarge(limit int64) error {
+	_, _ = io.CopyN(io.Discard, c.Request.Body, 16*limit)
 	return fault.New("RequestBodyTooLarge", "").With("MaxLimit", strconv.FormatInt(limit, 10))
 }
 

@@ -28,6 +28,9 @@ func (c *Call) Conditions() Conditions {
 }
 
 func httpTime(s string) *time.Time {
+	if s == "" {
+		return nil
+	}
 	t, err := http.ParseTime(s)
 	if err != nil {
 		return nil

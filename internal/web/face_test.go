@@ -196,7 +196,7 @@ func TestOverTheNetwork(t *testing.T) {
 	if r := ask("GET", "/dishes/x", "", "If-None-Match", webtest.Start.ETag()); r.StatusCode != http.StatusNotModified {
 		t.Error(r.Status)
 	}
-	big := `{"id":"` + strings.Repeat("a", 1<<20) + `"}`
+	big := `{"id":"` + strings.Repeat("a", 8<<20) + `"}`
 	r := ask("POST", "/dishes", big)
 	text := new(bytes.Buffer)
 	if _, err := text.ReadFrom(r.Body); err != nil || r.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(text.String(), `"key":"MaxLimit","value":"1048576"`) {
@@ -204,5 +204,20 @@ func TestOverTheNetwork(t *testing.T) {
 	}
 	if r := ask("POST", "/dishes", `{"id":"a b"}`); r.Header.Get("Location") != server.URL+"/batch/acct/dishes/a%20b" {
 		t.Error(r.Status, r.Header)
+	}
+}
+
+// BenchmarkFace is what the steps around a handler cost.
+func BenchmarkFace(b *testing.B) {
+	face := kitchen(slog.New(slog.DiscardHandler), web.Batch, &web.Schema{Versions: &web.Versions{Known: []string{"2024-07-01.20.0"}}})
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/batch/acct/dishes/curry?api-version=2024-07-01.20.0&timeout=30", nil)
+	r.Header.Set("Authorization", "Bearer cook")
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		face.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Code)
+		}
 	}
 }
