@@ -32,3 +32,16 @@ func (p *Problems) Err() error {
 	}
 	return &all
 }
+
+// Joined is Err for bodies that have one sentence and one target (Resource
+// Manager's): the first problem's code and details, and the sentences of all.
+func (p *Problems) Joined() error {
+	if len(p.found) == 0 {
+		return nil
+	}
+	all := *p.found[0]
+	for _, f := range p.found[1:] {
+		all.Message += " " + f.Message
+	}
+	return &all
+}

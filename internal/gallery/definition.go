@@ -101,7 +101,7 @@ func (d *Definition) check() error {
 	if d.Plan != nil && (d.Plan.Name == "" || d.Plan.Publisher == "" || d.Plan.Product == "") {
 		p.Add(invalid("galleryImage.properties.purchasePlan", "A purchase plan needs name, publisher and product."))
 	}
-	return p.Err()
+	return p.Joined()
 }
 
 func (d Definition) become(n Definition) (Definition, error) {
@@ -121,7 +121,7 @@ func (d Definition) become(n Definition) (Definition, error) {
 	if planText(d.Plan) != planText(n.Plan) {
 		p.Add(changed("galleryImage.properties.purchasePlan"))
 	}
-	if err := p.Err(); err != nil {
+	if err := p.Joined(); err != nil {
 		return d, err
 	}
 	n.Publisher, n.Offer, n.SKU, n.Architecture = d.Publisher, d.Offer, d.SKU, d.Architecture

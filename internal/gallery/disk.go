@@ -32,7 +32,7 @@ type Disk struct {
 // Creation says what a disk or snapshot was made from.
 type Creation struct {
 	Option    string `json:"option"`
-	Reference string `json:"reference,omitempty"` // catalogue key:version of a Marketplace-style image
+	Reference string `json:"reference,omitempty"` // publisher:offer:sku:version of a Marketplace-style image
 	ImageID   string `json:"imageId,omitempty"`   // gallery version or managed image
 	SourceID  string `json:"sourceId,omitempty"`
 	SourceUID string `json:"sourceUid,omitempty"`
@@ -114,7 +114,8 @@ func (g *Images) newDisk(ctx context.Context, s DiskSpec, location string) (Disk
 		}
 		d.Creation.ImageID = o.ID
 		if o.Reference != nil {
-			d.Creation.Reference = Key(o.Lineage.Publisher, o.Lineage.Offer, o.Lineage.SKU) + ":" + o.Exact
+			l := o.Lineage
+			d.Creation.Reference = l.Publisher + ":" + l.Offer + ":" + l.SKU + ":" + o.Exact
 		}
 		d.OSType, d.Generation = o.OSType, firstOf(d.Generation, o.Gen)
 		d.SizeGB = max(d.SizeGB, o.SizeGB)

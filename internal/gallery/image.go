@@ -86,7 +86,7 @@ func (g *Images) newImage(ctx context.Context, s ImageSpec, location string) (Im
 		n.OSType = opt("image.storageProfile.osDisk.osType", s.OSType, "", "Linux", "Windows")
 		n.OSState = opt("image.storageProfile.osDisk.osState", s.OSState, "", Generalized, Specialized)
 	}
-	if err := p.Err(); err != nil {
+	if err := p.Joined(); err != nil {
 		return n, err
 	}
 	switch {

@@ -68,7 +68,7 @@ func (g *Images) contentOfVersion(ctx context.Context, v Version) (Content, erro
 	return other.Content, err
 }
 
-// parseReference reads the stored form key:version of a catalogue reference.
+// parseReference reads the stored form publisher:offer:sku:version.
 func parseReference(text string) (Reference, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 4 {

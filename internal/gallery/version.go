@@ -143,7 +143,7 @@ func (g *Images) targetRegions(s VersionSpec, location string) ([]TargetRegion, 
 		_, display, _ := g.Region(location)
 		p.Add(invalid(at+"targetRegions", "The publishing profile's target regions must contain the location '%s' of the gallery image version.", display))
 	}
-	return out, p.Err()
+	return out, p.Joined()
 }
 
 func (g *Images) newVersion(ctx context.Context, s VersionSpec, location string) (Version, error) {
@@ -225,7 +225,7 @@ func (g *Images) sourceOfVersion(ctx context.Context, v *Version, s VersionSpec,
 	if resource.Fold(at) != resource.Fold(location) {
 		p.Add(invalid("galleryImageVersion.location", "The source '%s' is in location '%s', the gallery image version in '%s': they must be in the same location.", v.SourceID, at, location))
 	}
-	return p.Err()
+	return p.Joined()
 }
 
 // GetVersion reads one version.

@@ -72,7 +72,7 @@ func (s *Spec) check(create bool) error {
 		p.Add(invalid("vmSize", "The value %s provided for the VM size is not valid. The valid sizes in the current region are those of GET .../locations/{location}/vmSizes.", s.Size))
 	}
 	if !create {
-		return p.Err()
+		return p.Joined()
 	}
 	switch {
 	case strings.EqualFold(s.DiskOption, "Attach"):
@@ -105,7 +105,7 @@ func (s *Spec) check(create bool) error {
 	if s.HasProfile {
 		s.checkProfile(&p)
 	}
-	return p.Err()
+	return p.Joined()
 }
 
 func (s *Spec) checkProfile(p *fault.Problems) {

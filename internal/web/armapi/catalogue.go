@@ -48,8 +48,8 @@ func matches(c *web.Call, param, have string) bool {
 }
 
 // imageID is a platform image's id, as deep as parts go.
-func imageID(c *web.Call, where string, parts ...string) string {
-	id := resource.ID{Subscription: c.Param("subscriptionId")}.In(computeNamespace).Child("Locations", where)
+func imageID(subscription, where string, parts ...string) string {
+	id := resource.ID{Subscription: subscription}.In(computeNamespace).Child("Locations", where)
 	for i, typ := range []string{"Publishers", "ArtifactTypes", "Offers", "Skus", "Versions"} {
 		if i < len(parts) {
 			id = id.Child(typ, parts[i])
@@ -72,7 +72,7 @@ func (a *API) named(c *web.Call, field func(gallery.Entry) string, path func(gal
 			continue
 		}
 		seen[resource.Fold(name)] = true
-		out = append(out, VirtualMachineImageResource{ID: new(imageID(c, where, path(e)...)), Name: &name, Location: &where})
+		out = append(out, VirtualMachineImageResource{ID: new(imageID(c.Param("subscriptionId"), where, path(e)...)), Name: &name, Location: &where})
 	}
 	return array(out)
 }
@@ -127,7 +127,7 @@ func (a *API) getImageVersion(c *web.Call) (web.Reply, error) {
 		system = "Windows"
 	}
 	return web.Entity("", 0, &VirtualMachineImage{
-		ID: new(imageID(c, where, e.Publisher, "VMImage", e.Offer, e.SKU, e.Version)), Name: &e.Version, Location: &where,
+		ID: new(imageID(c.Param("subscriptionId"), where, e.Publisher, "VMImage", e.Offer, e.SKU, e.Version)), Name: &e.Version, Location: &where,
 		Properties: &VirtualMachineImageProperties{
 			Architecture: new(ArchitectureTypes("x64")), HyperVGeneration: maybe[HyperVGenerationTypes](e.Generation),
 			OSDiskImage: &OSDiskImage{OperatingSystem: new(OperatingSystemTypes(system))}, DataDiskImages: []DataDiskImage{},

@@ -1,6 +1,8 @@
 package armapi
 
 import (
+	"strings"
+
 	"millpond/internal/fault"
 	"millpond/internal/gallery"
 	"millpond/internal/resource"
@@ -110,7 +112,7 @@ func diskBody(item gallery.Item[gallery.Disk]) *Disk {
 		ID: &rec.ID, Name: lastName(rec), Type: new(gallery.TypeDisk), Location: &rec.Location, Tags: orNone(rec.Tags),
 		SKU: &DiskSKU{Name: maybe[DiskStorageAccountTypes](d.SKU)}, Zones: d.Zones, ManagedBy: maybe[string](d.ManagedBy),
 		Properties: &DiskProperties{
-			CreationData: creationBody(d.Creation), DiskSizeGB: number(d.SizeGB), OSType: maybe[OperatingSystemTypes](d.OSType),
+			CreationData: creationBody(rec, d.Creation), DiskSizeGB: number(d.SizeGB), OSType: maybe[OperatingSystemTypes](d.OSType),
 			HyperVGeneration: maybe[HyperVGeneration](d.Generation), ProvisioningState: new(stateOf(rec)),
 		},
 	}
@@ -131,8 +133,12 @@ func diskBody(item gallery.Item[gallery.Disk]) *Disk {
 	return b
 }
 
-func creationBody(c gallery.Creation) *CreationData {
+func creationBody(rec resource.Record, c gallery.Creation) *CreationData {
 	b := &CreationData{CreateOption: maybe[DiskCreateOption](c.Option), SourceResourceID: maybe[string](c.SourceID), SourceUniqueID: maybe[string](c.SourceUID)}
+	if id, err := resource.ParseID(rec.ID); err == nil && c.Reference != "" {
+		parts := strings.Split(c.Reference, ":") // publisher, offer, SKU, version
+		b.ImageReference = &ImageDiskReference{ID: new(imageID(id.Subscription, rec.Location, parts[0], "VMImage", parts[1], parts[2], parts[3]))}
+	}
 	if c.ImageID != "" {
 		b.GalleryImageReference = &ImageDiskReference{ID: &c.ImageID}
 	}

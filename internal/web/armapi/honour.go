@@ -26,7 +26,7 @@ func honour(body any, allowed ...string) error {
 	}
 	var p fault.Problems
 	walk(reflect.ValueOf(body), "", rules, &p)
-	return p.Err()
+	return p.Joined()
 }
 
 func walk(v reflect.Value, path string, rules map[string]string, p *fault.Problems) {
@@ -54,9 +54,13 @@ func walk(v reflect.Value, path string, rules map[string]string, p *fault.Proble
 		only := rules[strings.ToLower(path)]
 		switch value := fmt.Sprint(v.Interface()); {
 		case only == "":
-			p.Add(fault.Unsupported(path, "This release does not offer it."))
+			p.Add(unsupported(path, "The property '%s' is not offered by this release.", path))
 		case only != "*" && !strings.EqualFold(only, value):
-			p.Add(fault.Unsupported(path, "This release offers only the value "+only+"."))
+			p.Add(unsupported(path, "The property '%s' is offered with the value '%s' only, not '%s'.", path, only, value))
 		}
 	}
+}
+
+func unsupported(path, format string, args ...any) *fault.Error {
+	return fault.Newf("UnsupportedProperty", format, args...).With("target", path)
 }

@@ -45,7 +45,7 @@ func (a *API) putImage(c *web.Call) (web.Reply, error) {
 	}
 	if s := p.StorageProfile; s != nil {
 		if len(s.DataDisks) > 0 {
-			return web.Reply{}, fault.Unsupported("properties.storageProfile.dataDisks", "Data disks of images are not offered: machines have one disk.")
+			return web.Reply{}, unsupported("properties.storageProfile.dataDisks", "Data disks of images are not offered: machines have one disk.")
 		}
 		spec.ZoneResilient = yes(s.ZoneResilient)
 		if d := s.OSDisk; d != nil {

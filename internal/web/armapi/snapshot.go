@@ -71,7 +71,7 @@ func snapshotBody(item gallery.Item[gallery.Snapshot]) *Snapshot {
 		ID: &rec.ID, Name: lastName(rec), Type: new(gallery.TypeSnapshot), Location: &rec.Location, Tags: orNone(rec.Tags),
 		SKU: &SnapshotSKU{Name: maybe[SnapshotStorageAccountTypes](s.SKU)},
 		Properties: &SnapshotProperties{
-			CreationData: creationBody(s.Creation), OSType: maybe[OperatingSystemTypes](s.OSType), HyperVGeneration: maybe[HyperVGeneration](s.Generation),
+			CreationData: creationBody(rec, s.Creation), OSType: maybe[OperatingSystemTypes](s.OSType), HyperVGeneration: maybe[HyperVGeneration](s.Generation),
 			Incremental: new(s.Incremental), ProvisioningState: new(stateOf(rec)),
 		},
 	}

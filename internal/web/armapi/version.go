@@ -3,7 +3,6 @@ package armapi
 import (
 	"strings"
 
-	"millpond/internal/fault"
 	"millpond/internal/gallery"
 	"millpond/internal/web"
 )
@@ -68,7 +67,7 @@ func (a *API) putVersion(c *web.Call) (web.Reply, error) {
 // sourceOf finds the one source among the places it may stand in.
 func sourceOf(s *GalleryImageVersionStorageProfile, spec *gallery.VersionSpec) error {
 	if len(s.DataDiskImages) > 0 {
-		return fault.Unsupported("properties.storageProfile.dataDiskImages", "Data disks of images are not offered: machines have one disk.")
+		return unsupported("properties.storageProfile.dataDiskImages", "Data disks of images are not offered: machines have one disk.")
 	}
 	if s.Source != nil {
 		spec.SourceKind, spec.SourceID = gallery.SourceOfImage, value(s.Source.ID)

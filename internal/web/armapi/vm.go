@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 
-	"millpond/internal/fault"
 	"millpond/internal/gallery"
 	"millpond/internal/machine"
 	"millpond/internal/web"
@@ -70,7 +69,7 @@ func (a *API) putVM(c *web.Call) (web.Reply, error) {
 func machineSpec(c *web.Call, body *VirtualMachine) (machine.Spec, error) {
 	spec := machine.Spec{ID: idOf(c, "virtualMachines", "vmName"), Location: value(body.Location), Tags: map[string]string{}}
 	if body.Properties != nil && body.Properties.StorageProfile != nil && len(body.Properties.StorageProfile.DataDisks) > 0 {
-		return spec, fault.Unsupported("properties.storageProfile.dataDisks", "Data disks are not offered: machines have one disk.")
+		return spec, unsupported("properties.storageProfile.dataDisks", "Data disks are not offered: machines have one disk.")
 	}
 	if err := honour(body, machineHonours...); err != nil {
 		return spec, err
