@@ -9,14 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropCapabilities gives up for good what was needed to mount: root in a
-// machine cannot take the covers off /proc/sys or the read-only binds. The node
-// host has already dropped all that no machine needs at any time.
-// AllThreadsSyscall, because tasks are forked from any thread of ours.
+// dropCapabilities gives up what was needed to mount: root in a machine cannot
+// take the covers off /proc/sys or the read-only binds. The node host has taken
+// it out of the bounding set already, with all that no machine needs, so that
+// no later exec brings it back. AllThreadsSyscall, because tasks are forked
+// from any thread of ours.
 func dropCapabilities() error {
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, unix.CAP_SYS_ADMIN, 0); errno != 0 {
-		return fmt.Errorf("boot: drop CAP_SYS_ADMIN from the bounding set: %w", errno)
-	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -132,16 +132,25 @@ func Erase(ctx context.Context, config Config) error {
 		if err != nil {
 			return err
 		}
-		for _, name := range p.config.Folders {
-			entries, e := os.ReadDir(filepath.Join(p.config.DataDir, name))
-			err = errors.Join(err, e)
-			for _, entry := range entries {
-				err = errors.Join(err, p.Worker().Remove(ctx, filepath.Join(p.config.DataDir, name, entry.Name())))
-			}
-		}
-		if err = errors.Join(err, p.Close(false)); err != nil {
+		if err := errors.Join(p.empty(ctx), p.Close(false)); err != nil {
 			return err
 		}
 	}
 	return os.RemoveAll(config.DataDir)
+}
+
+// empty removes all that the machines' root made in the data folder.
+func (p *Provider) empty(ctx context.Context) error {
+	var errs []error
+	for _, name := range append([]string{tmpFolder}, p.config.Folders...) {
+		entries, err := os.ReadDir(filepath.Join(p.config.DataDir, name))
+		errs = append(errs, err)
+		for _, entry := range entries {
+			if entry.Name() == keepName {
+				continue // without it the node host goes
+			}
+			errs = append(errs, p.Worker().Remove(ctx, filepath.Join(p.config.DataDir, name, entry.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -81,7 +81,11 @@ func startHost(log *slog.Logger) (*host, net.Listener, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("socket: %w", err)
 	}
-	return newHost(config, agent, layer.NewLocal(layer.Limits{}), log), listener, nil
+	base, err := makeSkeleton(config.Data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the mount points' layer: %w", err)
+	}
+	return newHost(config, agent, base, layer.NewLocal(layer.Limits{}), log), listener, nil
 }
 
 // becomeRoot changes every thread to id 0 of the map. Until here the process

@@ -51,7 +51,11 @@ func shows(config hostConfig) []show {
 		list = append(list, show{path: "/dev/" + name})
 	}
 	for _, name := range append([]string{tmpFolder}, config.Folders...) {
-		list = append(list, show{path: filepath.Join(config.Data, name)})
+		path := filepath.Join(config.Data, name)
+		list = append(list, show{path: path})
+		if real := filepath.Join(config.RealData, name); real != path {
+			list = append(list, show{path: real})
+		}
 	}
 	for path, as := range map[string]string{
 		config.Cgroups.V2: groupV2, config.Cgroups.CPU: groupCPU, config.Cgroups.Memory: groupMemory,

@@ -21,6 +21,7 @@ import (
 type host struct {
 	config hostConfig
 	agent  string // sha256
+	base   string // the skeleton
 	worker layer.Worker
 	groups groups
 	log    *slog.Logger
@@ -32,9 +33,9 @@ type host struct {
 	stop     context.CancelFunc
 }
 
-func newHost(config hostConfig, agent string, worker layer.Worker, log *slog.Logger) *host {
+func newHost(config hostConfig, agent, base string, worker layer.Worker, log *slog.Logger) *host {
 	return &host{
-		config: config, agent: agent, worker: worker, log: log,
+		config: config, agent: agent, base: base, worker: worker, log: log,
 		groups:   groups{c: config.Cgroups},
 		machines: map[string]*machine{},
 		turns:    map[string]*turn{},

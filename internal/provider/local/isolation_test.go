@@ -194,3 +194,21 @@ func TestPathsWithOptionLetters(t *testing.T) {
 	}
 	g.enter(t, m).do(t, "write", "/etc/x", "x")
 }
+
+func TestDataFolderBehindALink(t *testing.T) {
+	real := testData(t)
+	link := filepath.Join(t.TempDir(), "data")
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	p := openTest(t, link)
+	g := listenAgents(t, p)
+	m := testMachine(t, p, "m")
+	if err := p.Create(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	g.enter(t, m)
+	if err := p.Worker().Mkdir(t.Context(), filepath.Join(real, "disks", "by-the-other-name")); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -238,7 +238,7 @@ func (p *Provider) instruct(pid int, groups cgroups, config, status *os.File) er
 		return err
 	}
 	message := encode(hostConfig{
-		Data: p.config.DataDir, Folders: p.config.Folders,
+		Data: p.config.DataDir, RealData: resolved(p.config.DataDir), Folders: p.config.Folders,
 		Sockets: p.Sockets(), Gateway: p.Gateway(),
 		Cgroups: groups, TasksTmpfs: p.config.TasksTmpfs, OwnerID: p.ids.Owner >= 0,
 	})

@@ -57,7 +57,9 @@ func Open(ctx context.Context, config Config) (*Provider, error) {
 	if err := os.MkdirAll(config.DataDir, 0o711); err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
-	config.DataDir = resolved(config.DataDir)
+	if abs, err := filepath.Abs(config.DataDir); err == nil {
+		config.DataDir = abs // links stay: callers' paths have them too
+	}
 	if config.RunDir == "" {
 		config.RunDir = RunDirFor(config.DataDir)
 	}

@@ -117,8 +117,9 @@ func (e remoteError) Unwrap() error { return e.kind }
 // when the id maps are written, so reading it is waiting for them.
 type hostConfig struct {
 	Data       string   `json:"data"`
-	Folders    []string `json:"folders"` // below Data: what machines' users may own files in
-	Sockets    string   `json:"sockets"` // shown to machines, read-only
+	RealData   string   `json:"realData"` // Data without symbolic links; both names work
+	Folders    []string `json:"folders"`  // below Data: what machines' users may own files in
+	Sockets    string   `json:"sockets"`  // shown to machines, read-only
 	Gateway    string   `json:"gateway"`
 	Cgroups    cgroups  `json:"cgroups"`
 	TasksTmpfs bool     `json:"tasksTmpfs"`

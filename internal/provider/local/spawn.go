@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -81,8 +82,7 @@ func (h *host) spawn(ctx context.Context, m provider.Machine) (*process, error) 
 	return p, nil
 }
 
-// unneeded are capabilities no machine is ever given; the agent drops one more
-// when it has mounted.
+// unneeded are capabilities no machine is ever given.
 var unneeded = []uintptr{
 	unix.CAP_LINUX_IMMUTABLE, unix.CAP_NET_ADMIN, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO,
 	unix.CAP_SYS_PACCT, unix.CAP_SYS_BOOT, unix.CAP_SYS_TIME, unix.CAP_SYS_TTY_CONFIG,
@@ -91,13 +91,24 @@ var unneeded = []uintptr{
 	unix.CAP_CHECKPOINT_RESTORE,
 }
 
-// startBounded starts a process that can never get the unneeded capabilities.
-// A bounding set belongs to the thread and is inherited by what it starts; that
-// this thread keeps the smaller one does not matter to anything else we do.
+// startBounded starts a process that can never get the unneeded capabilities,
+// and has CAP_SYS_ADMIN, to mount, only until it gives it up: out of the
+// bounding set but inheritable, it survives an exec, and once cleared from the
+// inheritable set none brings it back. Both sets belong to the thread and go to
+// what it starts; that this thread keeps them harms nothing else we do.
 func startBounded(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for _, c := range unneeded {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return 0, fmt.Errorf("read capabilities: %w", err)
+	}
+	sets[0].Inheritable |= 1 << unix.CAP_SYS_ADMIN
+	if err := unix.Capset(&header, &sets[0]); err != nil {
+		return 0, fmt.Errorf("make CAP_SYS_ADMIN inheritable: %w", err)
+	}
+	for _, c := range append([]uintptr{unix.CAP_SYS_ADMIN}, unneeded...) {
 		// EINVAL is a kernel too old to know the capability.
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 			return 0, fmt.Errorf("drop capability %d: %w", c, err)
@@ -133,7 +144,7 @@ func (h *host) handOver(m provider.Machine, p *process, boot, status *os.File) e
 func (h *host) bootMessage(m provider.Machine) []byte {
 	return encode(wire.Boot{
 		NodeUID: m.ID, BootID: m.BootID, Token: m.Token, Hostname: m.Hostname, Role: m.Role,
-		LowerRoot: m.Tree.Root, Lower: m.Tree.Dirs, Binds: m.Tree.Binds,
+		LowerRoot: m.Tree.Root, Lower: append(slices.Clone(m.Tree.Dirs), h.base), Binds: m.Tree.Binds,
 		Disk: m.Disk.Path, State: m.State,
 		Sockets: h.config.Sockets, Gateway: h.config.Gateway,
 		TasksTmpfs: h.config.TasksTmpfs, IP: m.IP,
