@@ -13,18 +13,18 @@ func (a *API) accountRoutes() []web.Route {
 	const one = all + "/{accountName}"
 	const p = "Microsoft.Batch/batchAccounts/"
 	return []web.Route{
-		{Operation: "AccountClient.List", Method: "GET", Pattern: sub + "/batchAccounts", Action: p + "read", Status: 200, Handle: a.listAccounts},
-		{Operation: "AccountClient.ListByResourceGroup", Method: "GET", Pattern: all, Action: p + "read", Status: 200, Handle: a.listAccounts},
-		{Operation: "AccountClient.Create", Method: "PUT", Pattern: one, Action: p + "write", Status: 202, Handle: a.putAccount},
-		{Operation: "AccountClient.Get", Method: "GET", Pattern: one, Action: p + "read", Status: 200, Handle: a.getAccount},
-		{Operation: "AccountClient.Update", Method: "PATCH", Pattern: one, Action: p + "write", Status: 200, Handle: a.patchAccount},
-		{Operation: "AccountClient.Delete", Method: "DELETE", Pattern: one, Action: p + "delete", Status: 202, Handle: a.deleteAccount},
-		{Operation: "AccountClient.GetKeys", Method: "POST", Pattern: one + "/listKeys", Action: p + "listKeys/action", Status: 200, Handle: a.listKeys},
-		{Operation: "AccountClient.RegenerateKey", Method: "POST", Pattern: one + "/regenerateKeys", Action: p + "regenerateKeys/action", Status: 200, Handle: a.regenerateKey},
-		{Operation: "AccountClient.OperationResult", Method: "GET", Pattern: one + "/operationResults/{operationId}", Action: p + "read", Status: 200, Handle: a.accountResult},
-		{Operation: "LocationClient.AccountOperationResult", Method: "GET", Pattern: sub + "/locations/{locationName}/accountOperationResults/{result}", Status: 200, Handle: a.accountGone},
-		{Operation: "LocationClient.GetQuotas", Method: "GET", Pattern: sub + "/locations/{locationName}/quotas", Action: "Microsoft.Batch/locations/quotas/read", Status: 200, Handle: a.getQuotas},
-		{Operation: "LocationClient.CheckNameAvailability", Method: "POST", Pattern: sub + "/locations/{locationName}/checkNameAvailability", Action: "Microsoft.Batch/locations/checkNameAvailability/action", Status: 200, Handle: a.checkName},
+		{Operation: "BatchAccountClient.List", Method: "GET", Pattern: sub + "/batchAccounts", Action: p + "read", Status: 200, Handle: a.listAccounts},
+		{Operation: "BatchAccountClient.ListByResourceGroup", Method: "GET", Pattern: all, Action: p + "read", Status: 200, Handle: a.listAccounts},
+		{Operation: "BatchAccountClient.Create", Method: "PUT", Pattern: one, Action: p + "write", Status: 202, Handle: a.putAccount},
+		{Operation: "BatchAccountClient.Get", Method: "GET", Pattern: one, Action: p + "read", Status: 200, Handle: a.getAccount},
+		{Operation: "BatchAccountClient.Update", Method: "PATCH", Pattern: one, Action: p + "write", Status: 200, Handle: a.patchAccount},
+		{Operation: "BatchAccountClient.Delete", Method: "DELETE", Pattern: one, Action: p + "delete", Status: 202, Handle: a.deleteAccount},
+		{Operation: "BatchAccountClient.GetKeys", Method: "POST", Pattern: one + "/listKeys", Action: p + "listKeys/action", Status: 200, Handle: a.listKeys},
+		{Operation: "BatchAccountClient.RegenerateKey", Method: "POST", Pattern: one + "/regenerateKeys", Action: p + "regenerateKeys/action", Status: 200, Handle: a.regenerateKey},
+		{Operation: "Batch.AccountOperationResult", Method: "GET", Pattern: one + "/operationResults/{operationId}", Action: p + "read", Status: 200, Handle: a.accountResult},
+		{Operation: "BatchLocationClient.AccountResult", Method: "GET", Pattern: sub + "/locations/{locationName}/accountOperationResults/{result}", Status: 200, Handle: a.accountGone},
+		{Operation: "BatchLocationClient.GetQuotas", Method: "GET", Pattern: sub + "/locations/{locationName}/quotas", Action: "Microsoft.Batch/locations/quotas/read", Status: 200, Handle: a.getQuotas},
+		{Operation: "BatchLocationClient.CheckNameAvailability", Method: "POST", Pattern: sub + "/locations/{locationName}/checkNameAvailability", Action: "Microsoft.Batch/locations/checkNameAvailability/action", Status: 200, Handle: a.checkName},
 	}
 }
 

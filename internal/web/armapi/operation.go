@@ -26,7 +26,7 @@ const retryAfter = "1"
 
 func (a *API) operationRoutes() []web.Route {
 	rows := []web.Route{
-		{Operation: "ResourceGroups.DeleteResult", Method: "GET", Pattern: "/subscriptions/{subscriptionId}/operationresults/{operationId}", Status: 200, Handle: a.pollGroup},
+		{Operation: "ResourceGroupsClient.DeleteResult", Method: "GET", Pattern: "/subscriptions/{subscriptionId}/operationresults/{operationId}", Status: 200, Handle: a.pollGroup},
 	}
 	for _, f := range []family{capsOperations, vmOperations, diskOperations} {
 		rows = append(rows, web.Route{

@@ -22,15 +22,17 @@ func (a *API) roleRoutes() []web.Route {
 		{Operation: "RoleAssignmentsClient.Get", Method: "GET", Pattern: wide + auth + "/roleAssignments/{roleAssignmentName}", Action: assign + "read", Status: 200, Handle: a.getAssignment},
 		{Operation: "RoleAssignmentsClient.Delete", Method: "DELETE", Pattern: wide + auth + "/roleAssignments/{roleAssignmentName}", Action: assign + "delete", Status: 200, Handle: a.deleteAssignment},
 	}
-	for operation, scope := range map[string]string{"ListForSubscription": "/subscriptions/{subscriptionId}", "ListForResourceGroup": group, "ListForResource": one, "ListForScope": wide} {
-		rows = append(rows, web.Route{Operation: "RoleAssignmentsClient." + operation, Method: "GET", Pattern: scope + auth + "/roleAssignments", Action: assign + "read", Status: 200, Handle: a.listAssignments})
+	for _, at := range []struct{ operation, scope string }{
+		{"ListForSubscription", "/subscriptions/{subscriptionId}"}, {"ListForResourceGroup", group}, {"ListForResource", one}, {"ListForScope", wide},
+	} {
+		rows = append(rows, web.Route{Operation: "RoleAssignmentsClient." + at.operation, Method: "GET", Pattern: at.scope + auth + "/roleAssignments", Action: assign + "read", Status: 200, Handle: a.listAssignments})
 	}
-	for _, scope := range []string{wide, ""} {
-		rows = append(rows,
-			web.Route{Operation: "RoleDefinitionsClient.List", Method: "GET", Pattern: scope + auth + "/roleDefinitions", Action: define + "read", Status: 200, Handle: a.listRoles},
-			web.Route{Operation: "RoleDefinitionsClient.Get", Method: "GET", Pattern: scope + auth + "/roleDefinitions/{roleDefinitionId}", Action: define + "read", Status: 200, Handle: a.getRole})
-	}
-	return rows
+	return append(rows,
+		web.Route{Operation: "RoleDefinitionsClient.List", Method: "GET", Pattern: wide + auth + "/roleDefinitions", Action: define + "read", Status: 200, Handle: a.listRoles},
+		web.Route{Operation: "RoleDefinitionsClient.Get", Method: "GET", Pattern: wide + auth + "/roleDefinitions/{roleDefinitionId}", Action: define + "read", Status: 200, Handle: a.getRole},
+		// Built-in roles are the same for everybody; at the root no permission is asked.
+		web.Route{Operation: "RoleDefinitionsClient.ListAtRoot", Method: "GET", Pattern: auth + "/roleDefinitions", Status: 200, Handle: a.listRoles},
+		web.Route{Operation: "RoleDefinitionsClient.GetAtRoot", Method: "GET", Pattern: auth + "/roleDefinitions/{roleDefinitionId}", Status: 200, Handle: a.getRole})
 }
 
 // roleScope is what stands before /providers/Microsoft.Authorization.
@@ -157,12 +159,15 @@ func (a *API) putAssignment(c *web.Call) (web.Reply, error) {
 		return web.Reply{}, err
 	}
 	p := body.Properties
-	for name, sent := range map[string]*string{
-		"properties.condition": p.Condition, "properties.conditionVersion": p.ConditionVersion,
-		"properties.delegatedManagedIdentityResourceId": p.DelegatedManagedIdentityResourceID,
+	for _, sent := range []struct {
+		name string
+		text *string
+	}{
+		{"properties.condition", p.Condition}, {"properties.conditionVersion", p.ConditionVersion},
+		{"properties.delegatedManagedIdentityResourceId", p.DelegatedManagedIdentityResourceID},
 	} {
-		if value(sent) != "" {
-			return web.Reply{}, fault.Unsupported(name, "Conditions and delegation are not offered")
+		if value(sent.text) != "" {
+			return web.Reply{}, fault.Unsupported(sent.name, "Conditions and delegation are not offered")
 		}
 	}
 	x, err := a.Identity.Assign(c.Context(), c.Principal, identity.Grant{

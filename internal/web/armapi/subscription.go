@@ -12,7 +12,7 @@ func (a *API) subscriptionRoutes() []web.Route {
 		{Operation: "Client.Get", Method: "GET", Pattern: "/subscriptions/{subscriptionId}", Status: 200, Handle: a.getSubscription},
 		{Operation: "Client.ListLocations", Method: "GET", Pattern: "/subscriptions/{subscriptionId}/locations", Status: 200, Handle: a.listLocations},
 		{Operation: "TenantsClient.List", Method: "GET", Pattern: "/tenants", Status: 200, Handle: a.listTenants},
-		{Operation: "Client.ListResources", Method: "GET", Pattern: "/subscriptions/{subscriptionId}/resources", Status: 200, Handle: a.listResources},
+		{Operation: "Client.List", Method: "GET", Pattern: "/subscriptions/{subscriptionId}/resources", Status: 200, Handle: a.listResources},
 		{Operation: "Client.ListByResourceGroup", Method: "GET", Pattern: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/resources", Status: 200, Handle: a.listResources},
 	}
 }
