@@ -155,9 +155,9 @@ func (a *Accounts) List(ctx context.Context, subscription, group string) ([]Acco
 	return mine, nil
 }
 
-// ByName finds an account by its name alone, as the path style does. A name
-// used in two regions is AccountNotFound: only the host style can tell them
-// apart.
+// ByName finds an account by its name alone, as the path style does; one that
+// is being deleted is AccountNotFound. So is a name used in two regions: only
+// the host style can tell them apart.
 func (a *Accounts) ByName(ctx context.Context, name string) (Account, error) {
 	return a.one(ctx, name, "")
 }
@@ -199,7 +199,9 @@ func (a *Accounts) one(ctx context.Context, name, region string) (Account, error
 	}
 	var found []Account
 	for _, acct := range all {
-		if strings.EqualFold(acct.Name, name) && (region == "" || acct.Location == region) {
+		// One that is being deleted has no endpoint any more, or pools made now
+		// would keep it from ever being empty.
+		if strings.EqualFold(acct.Name, name) && (region == "" || acct.Location == region) && acct.State != resource.Deleting {
 			found = append(found, acct)
 		}
 	}

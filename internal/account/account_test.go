@@ -253,6 +253,12 @@ func TestAccountUpdateAndDelete(t *testing.T) {
 	if _, err := r.Update(r.ctx(), sub, group, name, account.Spec{Tags: map[string]string{}}); !fault.Is(err, "ResourceBeingDeleted") {
 		t.Fatal(err)
 	}
+	if _, err := r.ByName(r.ctx(), name); !fault.Is(err, "AccountNotFound") {
+		t.Fatalf("a dying account has an endpoint: %v", err)
+	}
+	if reason, _, err := r.NameAvailable(r.ctx(), name, "westeurope"); reason != "AlreadyExists" || err != nil {
+		t.Fatalf("%q %v", reason, err)
+	}
 	for range 2 { // a crash makes it run again
 		must(t, r.FinishAccountDelete(r.ctx(), op))
 	}

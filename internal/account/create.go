@@ -273,10 +273,14 @@ func (a *Accounts) NameAvailable(ctx context.Context, name, location string) (re
 	if !accountName.MatchString(name) {
 		return "Invalid", nameRule, nil
 	}
-	if _, err := a.one(ctx, name, region); err == nil {
-		return "AlreadyExists", fmt.Sprintf("An account named '%s' is already in use.", name), nil
-	} else if !fault.Is(err, "AccountNotFound") {
+	all, err := a.accounts.all(ctx)
+	if err != nil {
 		return "", "", err
+	}
+	for _, acct := range all {
+		if strings.EqualFold(acct.Name, name) && acct.Location == region {
+			return "AlreadyExists", fmt.Sprintf("An account named '%s' is already in use.", name), nil
+		}
 	}
 	return "", "", nil
 }
