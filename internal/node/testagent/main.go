@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -113,7 +114,11 @@ func do(o Order) (string, error) {
 		}
 		return "", err
 	case "eat":
-		block := make([]byte, 256<<20)
+		miB, err := strconv.Atoi(o.To)
+		if err != nil {
+			return "", err
+		}
+		block := make([]byte, miB<<20)
 		for i := 0; i < len(block); i += 4096 {
 			block[i] = 1
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -35,6 +36,7 @@ func BenchmarkNodeStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StopTimer()
+		b.ReportMetric(float64(pss(b, p))/float64(b.N), "KiB-PSS/machine")
 	})
 	b.Run("destroy", func(b *testing.B) {
 		p := openBench(b)
@@ -111,4 +113,22 @@ func benchMachine(b *testing.B, p *Provider, id string) provider.Machine {
 		b.Fatal(err)
 	}
 	return m
+}
+
+// pss is the memory of all machines, shared pages divided among who shares them.
+func pss(b *testing.B, p *Provider) (kiB int) {
+	b.Helper()
+	for _, pid := range children(b, p.HostPID()) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "\nPss:")
+		var n int
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			b.Fatal(err)
+		}
+		kiB += n
+	}
+	return kiB
 }

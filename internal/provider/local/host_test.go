@@ -29,7 +29,7 @@ func TestKilledHost(t *testing.T) {
 		machines = append(machines, m)
 	}
 	pid := p.HostPID()
-	processes := descendants(t, pid)
+	processes := children(t, pid)
 	if len(processes) != len(machines) {
 		t.Fatalf("the node host has processes %v, want one a machine", processes)
 	}
@@ -179,8 +179,8 @@ func TestWorkerCancelled(t *testing.T) {
 	}
 }
 
-// descendants are the processes whose parent is pid.
-func descendants(t *testing.T, pid int) []int {
+// children are the processes whose parent is pid.
+func children(t testing.TB, pid int) []int {
 	t.Helper()
 	var found []int
 	for _, file := range glob(t, "/proc/[0-9]*/stat") {

@@ -165,7 +165,7 @@ func leftOver(t *testing.T, p *Provider) []string {
 	return left
 }
 
-func glob(t *testing.T, pattern string) []string {
+func glob(t testing.TB, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
 	if err != nil {
