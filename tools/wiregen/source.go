@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -31,13 +32,13 @@ type property struct {
 }
 
 func readModule(ref moduleRef) (*module, error) {
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", ref.path).Output()
+	dir, err := sources(ref.path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w (run `go mod download` here first)", ref.path, err)
+		return nil, err
 	}
 	m := &module{ref: ref, models: map[string]*model{}, enums: map[string][]string{}}
 	names := map[string]map[string]string{} // model -> Go field -> JSON name
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "*.go"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("%s: no sources in %s", ref.path, dir)
 	}
@@ -77,6 +78,19 @@ func readModule(ref moduleRef) (*module, error) {
 		one.properties = kept
 	}
 	return m, nil
+}
+
+// sources is the folder of a required module, fetched when it is not there yet.
+func sources(path string) (string, error) {
+	out, err := exec.Command("go", "mod", "download", "-json", path).Output()
+	var got struct{ Dir, Error string }
+	if jsonErr := json.Unmarshal(out, &got); jsonErr == nil && got.Error != "" {
+		return "", fmt.Errorf("%s: %s", path, got.Error)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return got.Dir, nil
 }
 
 func (m *module) readModels(decl ast.Decl) {
