@@ -137,6 +137,9 @@ func (e *encoder) value(b []byte, p *plan, v reflect.Value, sel *Selection) []by
 		}
 		return e.value(b, e.schema.planOf(v.Elem().Type()), v.Elem(), sel)
 	default:
+		if v.CanAddr() {
+			v = v.Addr() // its methods may ask for a pointer
+		}
 		raw, err := json.Marshal(v.Interface())
 		if err != nil && e.err == nil {
 			e.err = fault.New("InternalError", "").Because(err)

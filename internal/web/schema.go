@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -45,7 +46,7 @@ const (
 	kindDuration
 	kindRaw
 	kindAny
-	kindOther // written by encoding/json, never read
+	kindOther // left to encoding/json
 )
 
 // plan is a Go type, looked at once.
@@ -77,6 +78,9 @@ var (
 	typeCompute  = reflect.TypeFor[Compute]()
 	typeDuration = reflect.TypeFor[Duration]()
 	typeRaw      = reflect.TypeFor[json.RawMessage]()
+
+	typeMarshaler     = reflect.TypeFor[json.Marshaler]()
+	typeTextMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
 // planOf gives the plan of t. Types may refer to themselves, so a plan is filled
@@ -115,6 +119,12 @@ func (s *Schema) build(t reflect.Type, building map[reflect.Type]*plan) *plan {
 	case typeRaw:
 		p.kind = kindRaw
 		return p
+	}
+	for _, own := range []reflect.Type{typeMarshaler, typeTextMarshaler} {
+		if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface && (t.Implements(own) || reflect.PointerTo(t).Implements(own)) {
+			p.kind = kindOther // it knows how it looks
+			return p
+		}
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -163,6 +173,9 @@ func (s *Schema) buildFields(p *plan, building map[reflect.Type]*plan) {
 	for i := range p.typ.NumField() {
 		sf := p.typ.Field(i)
 		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		if sf.Anonymous {
+			panic(fmt.Sprintf("web: %s embeds %s: wire structs are flat", p.typ, sf.Name))
+		}
 		if !sf.IsExported() || name == "-" || name == "" {
 			continue
 		}

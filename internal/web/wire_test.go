@@ -3,8 +3,10 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"millpond/internal/fault"
 	"millpond/internal/resource"
@@ -179,6 +181,33 @@ func TestEncodeHidesAndSelects(t *testing.T) {
 	if got, err := s.Encode(Envelope{}, []inner{{Line: new("x")}}, "", nil); err != nil || string(got) != `[{"line":"x"}]` {
 		t.Errorf("bare array: %s %v", got, err)
 	}
+}
+
+// A type that knows how it looks is asked; an embedded struct is refused, as it
+// would be lost.
+func TestForeignTypes(t *testing.T) {
+	type foreign struct {
+		When time.Time `json:"when"`
+		Who  *big.Int  `json:"who,omitzero"`
+	}
+	s := demoSchema()
+	var v foreign
+	const text = `{"when":"2024-02-29T12:00:00Z","who":123456789012345678901234567890}`
+	if err := s.Decode([]byte(text), &v, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Encode(Envelope{}, &v, "", nil); err != nil || string(got) != text {
+		t.Fatalf("%s %v", got, err)
+	}
+	if err := s.Decode([]byte(`{"when":"today"}`), &v, ""); !fault.Is(err, "InvalidRequestBody") {
+		t.Fatal(err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an embedded struct passed")
+		}
+	}()
+	_, _ = s.Encode(Envelope{}, struct{ inner }{}, "", nil)
 }
 
 // What the decoder takes, encoding/json takes too, and both see the same.
