@@ -23,7 +23,7 @@ var Version = "dev"
 // Exit codes of serve.
 const (
 	exitRefused = 3 // the service does not want this machine any more
-	exitBroken  = 4 // the machine cannot work: state, journal or accounts
+	exitBroken  = 4 // the machine cannot work: its state or accounts cannot be read or written
 )
 
 // agent is the program of one machine. It does what the service says and
@@ -108,7 +108,6 @@ func newAgent(boot wire.Boot, root, tasksRoot, socket string, state *os.Root) (*
 		return nil, err
 	}
 	a.outbox = newOutbox(j, p)
-	a.outbox.onBroken = func(err error) { a.exit(exitBroken, err) }
 	if a.accounts, err = openAccounts(root); err != nil {
 		return nil, err
 	}
@@ -157,19 +156,23 @@ func (a *agent) welcomed(w *wire.Welcome) (bool, error) {
 	return true, a.accounts.put(w.Users, false)
 }
 
-func (a *agent) assign(tasks []wire.Task, w *wire.Welcome) error {
+// assign runs tasks at once, side by side; how many fit is the service's
+// business. What cannot be journaled is not run.
+func (a *agent) assign(tasks []wire.Task, w *wire.Welcome) {
 	fresh, err := a.outbox.accept(tasks)
-	if err != nil {
-		return err
-	}
 	for _, t := range fresh {
+		if err != nil {
+			a.outbox.add(wire.Report{
+				TaskUID: t.UID, Attempt: t.Attempt, Kind: t.Kind, Event: wire.EventEnded, At: ticksNow(), Failure: prepareFailure(err),
+			})
+			continue
+		}
 		run := &attempt{task: t, cancel: make(chan string, 1)}
 		a.mu.Lock()
 		a.running[attemptKey{t.UID, t.Attempt}] = run
 		a.mu.Unlock()
 		go a.run(run, w)
 	}
-	return nil
 }
 
 func (a *agent) finished(t *attempt) {
@@ -181,7 +184,7 @@ func (a *agent) finished(t *attempt) {
 // cancel ends attempts. One that is not known here was never received or is
 // long over; it is reported as ended all the same, so that the service need
 // not wait, and the service drops the news when it has better.
-func (a *agent) cancel(list []wire.Cancel) error {
+func (a *agent) cancel(list []wire.Cancel) {
 	for _, c := range list {
 		a.mu.Lock()
 		t := a.running[attemptKey{c.TaskUID, c.Attempt}]
@@ -190,10 +193,8 @@ func (a *agent) cancel(list []wire.Cancel) error {
 			t.stop(c.Reason)
 			continue
 		}
-		fresh, err := a.outbox.accept([]wire.Task{{UID: c.TaskUID, Attempt: c.Attempt, Kind: wire.KindTask}})
-		if err != nil {
-			return err
-		}
+		// An accept that is not on disk does no harm: nothing is run.
+		fresh, _ := a.outbox.accept([]wire.Task{{UID: c.TaskUID, Attempt: c.Attempt, Kind: wire.KindTask}})
 		if len(fresh) > 0 {
 			a.outbox.add(wire.Report{
 				TaskUID: c.TaskUID, Attempt: c.Attempt, Kind: wire.KindTask,
@@ -201,7 +202,6 @@ func (a *agent) cancel(list []wire.Cancel) error {
 			})
 		}
 	}
-	return nil
 }
 
 // hello is the agent's word on every new connection.

@@ -217,6 +217,19 @@ func waitGone(t *testing.T, pid string) {
 	}
 }
 
+// waitFile waits until a task has written something there.
+func waitFile(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s does not appear", path)
+		}
+	}
+}
+
 func TestTimeoutAndCancelKillTheWholeTree(t *testing.T) {
 	// A child in the group, one in a session of its own, one that left its parent too.
 	script := "sleep 1000 & echo $! > a; setsid sh -c 'echo $$ > b; sleep 1000' & " +
@@ -233,11 +246,7 @@ func TestTimeoutAndCancelKillTheWholeTree(t *testing.T) {
 		c.send(wire.Frame{Assign: []wire.Task{one}})
 		wd := filepath.Join(m.tasksRoot, one.Dir, "wd")
 		if cancel {
-			for end := time.Now().Add(patience); ; {
-				if _, err := os.Stat(wd + "/r"); err == nil || time.Now().After(end) {
-					break
-				}
-			}
+			waitFile(t, wd+"/r")
 			c.send(wire.Frame{Cancel: []wire.Cancel{{TaskUID: one.UID, Attempt: 1, Reason: wire.FailEnded}}})
 		}
 		end := c.end()

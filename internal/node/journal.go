@@ -13,7 +13,7 @@ import (
 
 const (
 	journalName = "journal"
-	journalFull = 1 << 20 // bytes after which acked history is dropped
+	journalFull = 1 << 20 // bytes from which acked history is dropped
 )
 
 // record is one line of the journal; exactly one field is set.
@@ -67,9 +67,6 @@ func openJournal(dir *os.Root) (*journal, past, error) {
 	p, good, err := readJournal(f)
 	if err == nil {
 		err = f.Truncate(good)
-	}
-	if err == nil {
-		_, err = f.Seek(good, io.SeekStart)
 	}
 	if err != nil {
 		f.Close()
@@ -132,7 +129,8 @@ func readJournal(r io.Reader) (past, int64, error) {
 	return p, good, nil
 }
 
-// write appends records in one write call, so that a crash tears at most the last.
+// write appends records in one write call, so that a crash tears at most the
+// last of them; all or none are there when it returns.
 func (j *journal) write(recs []record) error {
 	var buf []byte
 	for _, r := range recs {
@@ -142,9 +140,14 @@ func (j *journal) write(recs []record) error {
 		}
 		buf = append(append(buf, line...), '\n')
 	}
-	n, err := j.file.Write(buf)
-	j.size += int64(n)
-	return err
+	if _, err := j.file.WriteAt(buf, j.size); err != nil {
+		// A full disk: take back what went through, so that no torn line stays
+		// in the middle. Should this fail too, the next write covers it.
+		_ = j.file.Truncate(j.size)
+		return err
+	}
+	j.size += int64(len(buf))
+	return nil
 }
 
 // rewrite replaces the file by recs, atomically.
@@ -160,6 +163,7 @@ func (j *journal) rewrite(recs []record) error {
 	}
 	if err != nil {
 		next.Close()
+		_ = j.dir.Remove(journalName + ".new") // gives its space back
 		*j = old
 		return err
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync"
+	"time"
 
 	"millpond/internal/node/wire"
 )
@@ -9,33 +10,35 @@ import (
 // reportsPerFrame bounds one frame of reports (about 200 bytes each).
 const reportsPerFrame = 1000
 
+// saveAgain is the wait before the journal is tried again on a full disk.
+const saveAgain = time.Second
+
 // outbox holds the reports the service has not acked, in order of Seq. Every
 // report is journaled before it is sent, and sent again on every connection
 // until it is acked. One goroutine (run) writes: reports that arrive while it is
 // busy share the next write and the next frame.
 type outbox struct {
-	mu       sync.Mutex
-	journal  *journal
-	seq      int64
-	pending  []wire.Report
-	written  int // how many of pending are journaled
-	sent     int // how many of pending went out on conn; never above written
-	acked    int64
-	dropped  []wire.Held
-	open     map[attemptKey]*accepted // no end reported yet
-	conn     *wire.Conn
-	lost     func()        // ends the session conn belongs to
-	wake     chan struct{} // capacity 1
-	onBroken func(error)   // the journal cannot be written any more
+	mu      sync.Mutex
+	journal *journal
+	full    int64 // journal size that calls for a rewrite
+	seq     int64
+	pending []wire.Report
+	written int // how many of pending are journaled
+	sent    int // how many of pending went out on conn; never above written
+	acked   int64
+	dropped []wire.Held
+	open    map[attemptKey]*accepted // no end reported yet
+	conn    *wire.Conn
+	lost    func()        // ends the session conn belongs to
+	wake    chan struct{} // capacity 1
 }
 
 // newOutbox goes on where the journal ends: attempts without an end died with
 // the agent that ran them.
 func newOutbox(j *journal, p past) *outbox {
 	o := &outbox{
-		journal: j, seq: p.seq, pending: p.pending, written: len(p.pending),
+		journal: j, full: journalFull, seq: p.seq, pending: p.pending, written: len(p.pending),
 		open: map[attemptKey]*accepted{}, wake: make(chan struct{}, 1),
-		onBroken: func(error) {},
 	}
 	for _, a := range p.orphans {
 		o.open[a.key()] = &a
@@ -45,7 +48,8 @@ func newOutbox(j *journal, p past) *outbox {
 }
 
 // accept journals attempts before any of their processes may exist. It returns
-// those that are new; one that is held already is not run twice.
+// those that are new; one that is held already is not run twice. On an error
+// they are held but must not be run, only reported as ended.
 func (o *outbox) accept(tasks []wire.Task) ([]wire.Task, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -112,7 +116,7 @@ func (o *outbox) ack(seq int64) {
 	if len(o.pending) == 0 {
 		o.pending = nil // lets a burst's memory go
 	}
-	full := o.journal.size > journalFull
+	full := o.journal.size > o.full
 	o.mu.Unlock()
 	if full {
 		o.poke()
@@ -192,11 +196,10 @@ func (o *outbox) run(stop <-chan struct{}) {
 // step journals what is new and sends one frame; false when nothing is left.
 func (o *outbox) step() bool {
 	o.mu.Lock()
-	if err := o.save(); err != nil {
-		broken := o.onBroken
-		o.mu.Unlock()
-		broken(err)
-		return false
+	if o.save() != nil {
+		// The disk is full, most likely by a task. What is not journaled is not
+		// sent; the rest waits for space.
+		time.AfterFunc(saveAgain, o.poke)
 	}
 	conn, lost := o.conn, o.lost
 	n := min(o.written-o.sent, reportsPerFrame)
@@ -224,8 +227,7 @@ func (o *outbox) save() error {
 	for i := o.written; i < len(o.pending); i++ {
 		recs = append(recs, record{Report: &o.pending[i]})
 	}
-	o.dropped = nil
-	if o.journal.size > journalFull && len(o.pending) < reportsPerFrame {
+	if o.journal.size > o.full && len(o.pending) < reportsPerFrame {
 		return o.compact()
 	}
 	if len(recs) > 0 {
@@ -236,6 +238,7 @@ func (o *outbox) save() error {
 			return err
 		}
 	}
+	o.dropped = nil
 	o.written = len(o.pending)
 	return nil
 }
@@ -252,6 +255,8 @@ func (o *outbox) compact() error {
 	if err := o.journal.rewrite(recs); err != nil {
 		return err
 	}
+	o.full = max(journalFull, 2*o.journal.size)
+	o.dropped = nil
 	o.written = len(o.pending)
 	return nil
 }

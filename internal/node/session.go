@@ -114,19 +114,15 @@ func (a *agent) control(frames *wire.Conn, w *wire.Welcome) error {
 		}
 		switch {
 		case f.Assign != nil:
-			err = a.assign(f.Assign, w)
+			a.assign(f.Assign, w)
 		case f.Cancel != nil:
-			err = a.cancel(f.Cancel)
+			a.cancel(f.Cancel)
 		case f.Ack != 0:
 			a.outbox.ack(f.Ack)
 		case f.Ping != nil:
 			if err := frames.Send(wire.Frame{Pong: f.Ping}); err != nil {
 				return err
 			}
-		}
-		if err != nil { // the journal: without it nothing may run
-			a.exit(exitBroken, err)
-			return err
 		}
 	}
 }

@@ -1,12 +1,15 @@
 package node
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"millpond/internal/node/wire"
 )
@@ -20,6 +23,8 @@ func TestReportsAreRepeatedUntilAcked(t *testing.T) {
 		c.report()
 	}
 	c.send(wire.Frame{Ack: 2})
+	c.send(wire.Frame{Ping: &wire.Ping{N: 1}})
+	<-c.pongs // the ack before it is through
 	s.listen.Close()
 	c.mux.Close()
 	<-c.ended
@@ -38,7 +43,7 @@ func TestReportsAreRepeatedUntilAcked(t *testing.T) {
 			t.Errorf("repeated %d, want %d", r.Seq, want)
 		}
 	}
-	c.send(wire.Frame{Ack: 4, Ping: nil})
+	c.send(wire.Frame{Ack: 4})
 	c.send(wire.Frame{Assign: []wire.Task{task("c", "true")}})
 	if r := c.report(); r.Seq != 5 || r.TaskUID != "uid-c" {
 		t.Errorf("after the ack: %+v", r)
@@ -208,5 +213,39 @@ func TestManyTasksShareFrames(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(m.tasksRoot, tasks[n-1].Dir, "wd")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A task that fills the disk costs other tasks their run, not the machine its agent.
+func TestFullDisk(t *testing.T) {
+	s := newService(t)
+	dir := base(t)
+	state := filepath.Join(dir, "state")
+	if err := os.MkdirAll(state, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", state, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(state, unix.MNT_DETACH) })
+	startAgent(t, s, dir)
+	c := s.call()
+	filler := filepath.Join(state, "filler")
+	err := os.WriteFile(filler, make([]byte, 128<<10), 0o600)
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	c.send(wire.Frame{Assign: []wire.Task{task("a", "true")}})
+	c.send(wire.Frame{Ping: &wire.Ping{N: 1}})
+	<-c.pongs // the agent lives, and has tried
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if end := c.end(); end.Failure == nil || end.Failure.Code != wire.FailDiskFull || end.Started != 0 {
+		t.Errorf("%+v %+v", end, end.Failure)
+	}
+	c.send(wire.Frame{Assign: []wire.Task{task("b", "true")}})
+	if end := c.end(); end.TaskUID != "uid-b" || end.Failure != nil {
+		t.Errorf("%+v %+v", end, end.Failure)
 	}
 }

@@ -109,8 +109,8 @@ type RunAs struct {
 }
 
 // NodeUser is an account on the node: a pool's user account, a user added for
-// SSH, or a VM's administrator. PasswordHash is a crypt(3) string ($6$... or
-// bcrypt) or empty; the clear password never travels.
+// SSH, or a VM's administrator. PasswordHash is a bcrypt string or empty; the
+// clear password never travels.
 type NodeUser struct {
 	Name         string   `json:"name"`
 	Admin        bool     `json:"admin"`

@@ -13,7 +13,7 @@ type Open struct {
 	Length    int64  `json:"length,omitempty"` // -1 = to the end
 
 	User *NodeUser `json:"user,omitempty"` // user.put; for user.delete only Name
-	Keep bool      `json:"keep,omitempty"` // user.put: fails with UserExists when the name is there
+	Keep bool      `json:"keep,omitempty"` // user.put: fails with NodeUserExists when the name is there
 }
 
 // Kinds of stream.
