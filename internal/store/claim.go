@@ -17,13 +17,14 @@ const slack = 64
 var (
 	poolKeyOf = define(`SELECT account_uid, id_key FROM pools WHERE uid = $1`)
 
-	// Jobs with work, in the order they are served. A job at its limit of
-	// parallel tasks has none.
+	// Jobs with work, in the order they are served; all of them, since the first
+	// may have only tasks that are too wide. A job at its limit of parallel tasks
+	// has none.
 	jobsWithWork = define(`
 		SELECT no, max_parallel, uid FROM jobs
 		WHERE account_uid = $1 AND pool_key = $2 AND state = 'active' AND active > 0
 		AND (max_parallel <= 0 OR running < max_parallel)
-		ORDER BY priority DESC, created, no LIMIT $3`)
+		ORDER BY priority DESC, created, no`)
 	// Not on SQLite, where there is one writer, but on PostgreSQL another claim
 	// may have used up a limited job meanwhile.
 	runningOfJob = define(`SELECT running FROM jobs WHERE no = $1 {lock}`)
@@ -148,7 +149,7 @@ func (c *claim) candidates(limit, slots int) ([]*storedTask, error) {
 	working, err := list(&c.t.reader, jobsWithWork, func(rows *sql.Rows) (w workingJob, err error) {
 		err = rows.Scan(&w.no, &w.limit, &w.uid)
 		return w, err
-	}, c.accountUID, c.poolKey, limit)
+	}, c.accountUID, c.poolKey)
 	if err != nil {
 		return nil, err
 	}
