@@ -79,3 +79,27 @@ func TestVersionsAddAndHide(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Bodies as az, the SDKs and the documents' samples send them (facts/az.md 4,
+// facts/wire.md): each must be read whole.
+func TestClientsBodiesAreRead(t *testing.T) {
+	for _, test := range []struct {
+		version, body string
+		into          any
+	}{
+		{v2022Oct, `{"id":"mypool","vmSize":"Standard_A1_v2","virtualMachineConfiguration":{"imageReference":{"virtualMachineImageId":"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/galleries/g/images/d/versions/1.0.0"},"nodeAgentSKUId":"batch.node.ubuntu 16.04"},"targetDedicatedNodes":2}`, &PoolAdd{}},
+		{v2022Oct, `{"id":"p","vmSize":"standard_d1_v2","virtualMachineConfiguration":{"imageReference":{"publisher":"Canonical","offer":"UbuntuServer","sku":"18.04-LTS","version":"latest"},"nodeAgentSKUId":"batch.node.ubuntu 18.04","osDisk":{"ephemeralOSDiskSettings":{"placement":"cachedisk"},"caching":"readwrite"},"dataDisks":[{"lun":0,"diskSizeGB":10,"storageAccountType":"standard_lrs"}]},"resizeTimeout":"PT15M","targetDedicatedNodes":0,"enableInterNodeCommunication":false,"startTask":{"commandLine":"/bin/sh -c 'x'","userIdentity":{"autoUser":{"scope":"pool","elevationLevel":"Admin"}},"maxTaskRetryCount":1,"waitForSuccess":true,"environmentSettings":[{"name":"A","value":"b"}]},"taskSlotsPerNode":4,"taskSchedulingPolicy":{"nodeFillType":"Pack"},"userAccounts":[{"name":"u","password":"p","elevationLevel":"nonadmin","linuxUserConfiguration":{"uid":2000,"gid":2000}}],"metadata":[{"name":"n","value":"v"}]}`, &PoolAdd{}},
+		{v2022Oct, `{"targetDedicatedNodes":"5","nodeDeallocationOption":"requeue","resizeTimeout":"PT06M00S"}`, &PoolResize{}},
+		{v2022Oct, `{"nodeList":["tvmps_1"],"resizeTimeout":"PT5M"}`, &NodeRemove{}},
+		{v2022Oct, `{"name":"u","isAdmin":true,"expiryTime":"2026-11-21T00:00:00.000Z","sshPublicKey":"ssh-ed25519 A"}`, &NodeUserAdd{}},
+		{v2022Oct, `{"nodeRebootOption":"taskcompletion"}`, &NodeReboot{}},
+		{v2022Oct, `{"id":"j","poolInfo":{"poolId":"p"},"onAllTasksComplete":"terminateJob","usesTaskDependencies":true,"constraints":{"maxWallClockTime":"P3Y6M4DT12H30M5S","maxTaskRetryCount":3}}`, &JobAdd{}},
+		{v2022Oct, `{"terminateReason":"done"}`, &JobTerminate{}},
+		{v2022Oct, `{"value":[{"id":"t1","commandLine":"hostname","requiredSlots":1,"exitConditions":{"exitCodes":[{"code":1,"exitOptions":{"jobAction":"terminate"}}],"exitCodeRanges":[{"start":2,"end":4,"exitOptions":{"jobAction":"none"}}],"default":{"jobAction":"none"}},"dependsOn":{"taskIds":["a"],"taskIdRanges":[{"start":1,"end":3}]},"userIdentity":{"username":"u"},"affinityInfo":{"affinityId":"TVM:x"}}]}`, &TaskAddCollection{}},
+		{v2024Jul, `{"startTask":{"commandLine":"x"},"metadata":[],"certificateReferences":[],"applicationPackageReferences":[]}`, &PoolReplace{}},
+	} {
+		if err := Wire.Decode([]byte(test.body), test.into, test.version); err != nil {
+			t.Errorf("%s\n%s: %v", test.body, test.version, err)
+		}
+	}
+}
