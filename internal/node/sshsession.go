@@ -22,6 +22,7 @@ type sshSession struct {
 	term    *ptyRequest
 	tty     *os.File // the terminal's master side
 	proc    *process
+	replied chan struct{} // closed when the client knows that proc was started
 }
 
 // Payloads of RFC 4254, section 6.
@@ -45,16 +46,20 @@ type (
 // serve answers the requests of a channel until the client closes it; what
 // still runs then is hung up, as sshd does.
 func (l *sshLogin) serve(channel ssh.Channel, requests <-chan *ssh.Request) {
-	s := &sshSession{login: l, channel: channel}
+	s := &sshSession{login: l, channel: channel, replied: make(chan struct{})}
 	defer channel.Close()
 	for req := range requests {
 		ok := s.handle(req)
 		if req.WantReply {
 			_ = req.Reply(ok, nil)
 		}
-		if s.proc == nil && starts(req.Type) {
+		switch {
+		case !starts(req.Type):
+		case s.proc == nil:
 			go ssh.DiscardRequests(requests)
 			return
+		case ok:
+			close(s.replied)
 		}
 	}
 	if s.proc != nil {
@@ -250,6 +255,7 @@ func (s *sshSession) finish(outputs ...chan struct{}) {
 	for _, out := range outputs {
 		<-out
 	}
+	<-s.replied // a channel that is closed before the answer loses it
 	if p.status.Signaled() {
 		_, _ = s.channel.SendRequest("exit-signal", false, ssh.Marshal(exitSignal{Signal: nameOfSignal(p.status.Signal()), Core: p.status.CoreDump()}))
 	} else {
