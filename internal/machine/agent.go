@@ -84,10 +84,14 @@ func (m *Machines) Booting(ctx context.Context, item Item, bootID, token, operat
 	})
 }
 
-// Halted records that nothing of the machine runs any more.
-func (m *Machines) Halted(ctx context.Context, item Item) error {
+// Halted records that nothing of the machine runs any more. state is the power
+// it has now, "" when an operation is yet to say.
+func (m *Machines) Halted(ctx context.Context, item Item, state string) error {
 	_, err := m.change(ctx, item.Record, nil, func(_ *resource.Record, vm *VM) error {
 		vm.BootID, vm.TokenHash, vm.BootFor = "", "", ""
+		if state != "" {
+			m.power(vm, state)
+		}
 		return nil
 	})
 	return err

@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"golang.org/x/crypto/bcrypt"
 
 	"millpond/internal/fault"
 	"millpond/internal/gallery"
+	"millpond/internal/identity"
 	"millpond/internal/resource"
 )
 
@@ -133,11 +133,11 @@ func (m *Machines) profile(ctx context.Context, vm *VM, s Spec) error {
 	}
 	vm.Admin = &Admin{Name: s.AdminName, DisablePassword: s.NoPassword, Keys: s.Keys}
 	if s.Password != "" {
-		hash, err := bcrypt.GenerateFromPassword([]byte(s.Password), bcrypt.DefaultCost)
+		hash, err := identity.HashPassword("adminPassword", s.Password)
 		if err != nil {
-			return fault.New("InternalError", "").Because(err)
+			return err
 		}
-		vm.Admin.PasswordHash = string(hash)
+		vm.Admin.PasswordHash = hash
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"millpond/internal/fault"
@@ -39,17 +40,22 @@ type VMs struct {
 	work  *keyed // key: uid of a machine
 	woken chan struct{}
 	stop  context.CancelFunc
+
+	mu     sync.Mutex
+	starts map[string]int // by uid: starts in a row whose agent was not heard
 }
 
 var _ Machines = (*VMs)(nil)
 
-// bootTimeout is how long an agent may take to be heard.
-const bootTimeout = 2 * time.Minute
+const (
+	bootTimeout = 2 * time.Minute // how long an agent may take to be heard
+	maxStarts   = 3               // starts in a row without a hello until a machine is given up
+)
 
 // NewVMs makes the loop; nothing runs before Run or Pass.
 func NewVMs(c VMsConfig) *VMs {
 	ctx, stop := context.WithCancel(context.Background())
-	v := &VMs{VMsConfig: c, stop: stop, woken: make(chan struct{}, 1)}
+	v := &VMs{VMsConfig: c, stop: stop, woken: make(chan struct{}, 1), starts: map[string]int{}}
 	v.work = newKeyed(ctx, "machines", c.Log, v.one)
 	return v
 }
@@ -177,6 +183,7 @@ func (v *VMs) Hello(ctx context.Context, g job.Greeting) (r job.Reception, known
 	if err != nil || refused != "" {
 		return job.Reception{Refused: refused}, true, err
 	}
+	v.heard(g.NodeUID)
 	r = job.Reception{Epoch: item.VM.Epoch, SSHPort: item.VM.SSHPort, OpenSSH: true}
 	for _, u := range item.VM.Users() {
 		r.Users = append(r.Users, job.Login{Name: u.Name, Admin: u.Admin, PasswordHash: u.PasswordHash, SSHKeys: u.SSHKeys, Login: true})

@@ -32,13 +32,11 @@ func (v *VMs) boot(ctx context.Context, item machine.Item, op resource.Operation
 		return err
 	}
 	if !up || item.VM.BootFor != op.GUID {
-		if op.Kind == machine.OpRestart && up {
-			if err := v.halted(ctx, item); err != nil {
-				return err
-			}
+		if !v.mayStart(item.Record.UID) {
+			return fail(fault.Newf("OSProvisioningInternalError", "The VM '%s' ended again and again before its agent was heard of.", nameOf(item)))
 		}
 		if item, err = v.start(ctx, item, disk, op.GUID); err != nil {
-			return v.notStarted(ctx, err, fail)
+			return v.notStarted(ctx, item, err, fail)
 		}
 	}
 	if !item.VM.Up() {
@@ -54,6 +52,7 @@ func (v *VMs) boot(ctx context.Context, item machine.Item, op resource.Operation
 	if err := v.Machines.SSHAt(ctx, item.Record.UID, host, port); err != nil {
 		return err
 	}
+	v.heard(item.Record.UID)
 	return v.Machines.End(ctx, op, nil, machine.Running)
 }
 
@@ -71,8 +70,31 @@ func (v *VMs) keep(ctx context.Context, item machine.Item) error {
 	if failure != nil || !ready {
 		return nil // without its disk it cannot run; the next request says so
 	}
+	if !v.mayStart(item.Record.UID) {
+		v.Log.Warn("machine given up", "machine", item.Record.ID)
+		return v.Machines.Halted(ctx, item, machine.Stopped)
+	}
 	_, err = v.start(ctx, item, disk, "")
 	return err
+}
+
+// mayStart counts a start and reports whether it should be tried.
+func (v *VMs) mayStart(uid string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.starts[uid] >= maxStarts {
+		delete(v.starts, uid)
+		return false
+	}
+	v.starts[uid]++
+	return true
+}
+
+// heard forgets the starts of a machine that has come up.
+func (v *VMs) heard(uid string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.starts, uid)
 }
 
 // disk finds the machine's disk: ready when it is whole, failure when it never
@@ -90,13 +112,16 @@ func (v *VMs) disk(ctx context.Context, item machine.Item) (d machineDisk, ready
 	return d, d.Record.State == resource.Succeeded, nil
 }
 
-// start boots the machine under a new boot id.
+// start boots the machine under a new boot id; an older start of it ends.
 func (v *VMs) start(ctx context.Context, item machine.Item, disk machineDisk, operation string) (machine.Item, error) {
 	tree, err := v.Machines.Images.TreeOf(ctx, disk)
 	if err != nil {
 		return item, err
 	}
 	if err := v.Worker.Mkdir(ctx, v.state(item.Record.UID)); err != nil {
+		return item, err
+	}
+	if err := v.Provider.Destroy(ctx, item.Record.UID); err != nil {
 		return item, err
 	}
 	boot, token := secret(16), secret(32)
@@ -117,11 +142,22 @@ func (v *VMs) start(ctx context.Context, item machine.Item, disk machineDisk, op
 }
 
 // notStarted ends the operation for errors that will come again, and lets the
-// loop try once more for the others.
-func (v *VMs) notStarted(ctx context.Context, err error, fail func(*fault.Error) error) error {
-	failure, ok := errors.AsType[*fault.Error](err)
-	if !ok || ctx.Err() != nil {
+// loop try some more times for the others.
+func (v *VMs) notStarted(ctx context.Context, item machine.Item, err error, fail func(*fault.Error) error) error {
+	if ctx.Err() != nil {
 		return err
+	}
+	failure, ok := errors.AsType[*fault.Error](err)
+	v.mu.Lock()
+	again := !ok && v.starts[item.Record.UID] < maxStarts
+	v.mu.Unlock()
+	if again {
+		return err
+	}
+	v.heard(item.Record.UID)
+	if !ok {
+		v.Log.Error("machine does not start", "machine", item.Record.ID, "error", err)
+		failure = fault.Newf("AllocationFailed", "The VM '%s' could not be started: %v", nameOf(item), err)
 	}
 	return fail(failure)
 }
@@ -155,5 +191,5 @@ func (v *VMs) halted(ctx context.Context, item machine.Item) error {
 	if err := v.Provider.Destroy(ctx, item.Record.UID); err != nil {
 		return err
 	}
-	return v.Machines.Halted(ctx, item)
+	return v.Machines.Halted(ctx, item, "")
 }
