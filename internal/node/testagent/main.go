@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -33,12 +34,12 @@ type Answer struct {
 	Error string `json:"error"`
 }
 
-func main() { os.Exit(node.Run(serve)) }
+func main() { os.Exit(node.Run(serve)) } //nolint:forbidigo // a main
 
 // serve dials the gateway as the real agent does, says who it is and takes
 // orders, one JSON object a line. Without a gateway it is idle.
 func serve(boot wire.Boot) int {
-	conn, err := net.Dial("unix", filepath.Join(node.SocketsDir, boot.Gateway))
+	conn, err := dial(filepath.Join(node.SocketsDir, boot.Gateway))
 	if err == nil {
 		takeOrders(conn, boot)
 	}
@@ -92,7 +93,7 @@ func do(o Order) (string, error) {
 	case "rename":
 		return "", os.Rename(o.Path, o.To)
 	case "dial":
-		conn, err := net.Dial("unix", o.Path)
+		conn, err := dial(o.Path)
 		if err == nil {
 			conn.Close()
 		}
@@ -124,7 +125,12 @@ func do(o Order) (string, error) {
 		}
 		return "", nil
 	case "exit":
-		os.Exit(7)
+		os.Exit(7) //nolint:forbidigo // the order is to end
 	}
 	return "", fmt.Errorf("unknown order %q", o.Op)
+}
+
+func dial(path string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(context.Background(), "unix", path)
 }

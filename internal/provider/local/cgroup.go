@@ -2,6 +2,7 @@ package local
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -162,7 +163,7 @@ func removeGroup(dir string) error {
 		if err == nil {
 			return nil
 		}
-		time.Sleep(5 * time.Millisecond)
+		pause(context.Background(), 5*time.Millisecond)
 	}
 	return fmt.Errorf("remove control group: %w", err)
 }

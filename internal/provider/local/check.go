@@ -205,7 +205,7 @@ func fileSystem(dir string) string {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "an unknown file system"
 	}
-	switch int64(st.Type) {
+	switch st.Type {
 	case unix.OVERLAYFS_SUPER_MAGIC:
 		return "overlayfs (a container's own layer; use a volume)"
 	case unix.TMPFS_MAGIC:

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // stopWait is how long a node host may take to end all its machines.
@@ -37,7 +34,8 @@ func (p *Provider) Close(keep bool) error {
 	if err := p.stopHost(); err != nil {
 		return err
 	}
-	return errors.Join(removeCgroups(p.name, p.ids), os.RemoveAll(p.config.RunDir))
+	return errors.Join(removeCgroups(p.name, p.ids), os.RemoveAll(p.config.RunDir),
+		os.RemoveAll(filepath.Join(p.config.DataDir, hostRecord)))
 }
 
 // stopHost asks the node host to end, and waits until it has. One that does
@@ -66,50 +64,6 @@ func (p *Provider) stopHost() error {
 	}
 	p.killHost()
 	return fmt.Errorf("local: node host of %s did not end in %v", p.config.DataDir, stopWait)
-}
-
-// HostPID is the process id of the living node host, 0 when there is none. It
-// is for people and tests that look at the process from outside.
-func (p *Provider) HostPID() int {
-	text, err := os.ReadFile(filepath.Join(p.config.RunDir, hostPID))
-	if err != nil {
-		return 0
-	}
-	var pid int
-	var born string
-	if _, err := fmt.Sscan(string(text), &pid, &born); err != nil || birth(pid) != born {
-		return 0 // the number lives on in the file; another process may have got it
-	}
-	return pid
-}
-
-// birth is when a living process started, in ticks since the computer's boot;
-// empty for one that has ended. One that is killed lives, in this sense, until
-// all processes of the pid namespace it is the first of are gone.
-func birth(pid int) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	_, rest, _ := strings.Cut(string(text), ") ") // after the name, which may hold anything but that
-	field := strings.Fields(rest)
-	if len(field) < 20 || processEnded(pid) {
-		return ""
-	}
-	return field[19]
-}
-
-// processEnded asks a pidfd, because a "zombie" in /proc may be a first thread
-// whose others still run, and the last one ends the namespace.
-func processEnded(pid int) bool {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return true
-	}
-	defer unix.Close(fd)
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, 0)
-	return err == nil && n == 1
 }
 
 func (p *Provider) killHost() {

@@ -100,6 +100,27 @@ func TestOneHostAFolder(t *testing.T) {
 	}
 }
 
+// TestHostIsFoundElsewhere is a second start from where the default run folder
+// is another one.
+func TestHostIsFoundElsewhere(t *testing.T) {
+	p := openTest(t, testData(t))
+	if err := p.Create(t.Context(), testMachine(t, p, "m")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	config := testConfig(t, p.config.DataDir)
+	config.RunDir = filepath.Join(t.TempDir(), "elsewhere")
+	q := openWith(t, config)
+	if list, err := q.List(t.Context()); err != nil || len(list) != 1 {
+		t.Fatalf("List: %v %v", list, err)
+	}
+	if q.Sockets() != p.Sockets() {
+		t.Fatalf("machines look for the gateway in %s, not %s", p.Sockets(), q.Sockets())
+	}
+}
+
 func TestTerminatedHostEndsItsMachines(t *testing.T) {
 	p := openTest(t, testData(t))
 	m := testMachine(t, p, "m")

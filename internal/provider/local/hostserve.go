@@ -53,8 +53,13 @@ func (h *host) serve(ctx context.Context, listener net.Listener) {
 	var open sync.WaitGroup
 	for {
 		conn, err := listener.Accept()
-		if err != nil {
+		if ctx.Err() != nil {
 			break
+		}
+		if err != nil { // such as no descriptor left; others end, and some come free
+			h.log.Error("accept", "error", err)
+			pause(ctx, retryEvery)
+			continue
 		}
 		open.Go(func() { h.answer(ctx, conn.(*net.UnixConn)) })
 	}

@@ -57,6 +57,11 @@ func (p *Provider) revive(ctx context.Context) error {
 			defer lock.Close()
 			return p.startHost(ctx, lock)
 		}
+		// It may have been started where the run folder's default was another,
+		// such as from cron without XDG_RUNTIME_DIR.
+		if r := p.readRecord(); r.RunDir != "" && r.RunDir != p.config.RunDir {
+			p.config.RunDir = r.RunDir
+		}
 		if _, err := p.greet(ctx); err == nil {
 			return nil
 		}
@@ -72,7 +77,7 @@ func (p *Provider) lock(ctx context.Context) (*os.File, error) {
 	if err := makeRunDir(p.config.RunDir); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(p.config.RunDir, hostLock), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(p.config.DataDir, hostLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
@@ -153,6 +158,9 @@ func fileSum(path string) (string, error) {
 // is cleared first, and the end of its machines told.
 func (p *Provider) startHost(ctx context.Context, lock *os.File) error {
 	p.lost()
+	p.mu.Lock()
+	p.launch++ // before its socket is there, so that who is connected to it knows this number
+	p.mu.Unlock()
 	if err := removeCgroups(p.name, p.ids); err != nil {
 		p.config.Log.Warn("control groups of an earlier node host stay", "error", err)
 	}
@@ -164,7 +172,6 @@ func (p *Provider) startHost(ctx context.Context, lock *os.File) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cgroups = groups
-	p.launch++
 	return nil
 }
 
@@ -208,13 +215,18 @@ func (p *Provider) execHost(ctx context.Context, lock *os.File, groups cgroups) 
 	if err := cmd.Start(); err != nil {
 		return explainClone(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := cmd.Wait(); err != nil {
+			p.config.Log.Info("node host ended", "cause", err)
+		}
+	}()
 	configOut.Close()
 	statusIn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
-	err = p.record(cmd.Process.Pid)
+	err = p.writeRecord(cmd.Process.Pid)
 	if err == nil {
 		err = p.instruct(cmd.Process.Pid, groups, configIn, statusOut)
 	}
@@ -224,11 +236,6 @@ func (p *Provider) execHost(ctx context.Context, lock *os.File, groups cgroups) 
 		return errors.Join(ctx.Err(), err)
 	}
 	return nil
-}
-
-// record writes who the node host is, before it can start a machine.
-func (p *Provider) record(pid int) error {
-	return os.WriteFile(filepath.Join(p.config.RunDir, hostPID), fmt.Appendf(nil, "%d %s\n", pid, birth(pid)), 0o600)
 }
 
 // instruct gives the new process its ids and its orders, and hears whether it

@@ -131,7 +131,8 @@ func (p *Provider) forgetFailed() error {
 		return err
 	}
 	defer lock.Close()
-	return errors.Join(removeCgroups(p.name, p.ids), os.RemoveAll(p.config.RunDir))
+	return errors.Join(removeCgroups(p.name, p.ids), os.RemoveAll(p.config.RunDir),
+		os.RemoveAll(filepath.Join(p.config.DataDir, hostRecord)))
 }
 
 // makeFolders makes what machines' users own files in. Root gives it to their

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -107,7 +108,7 @@ func (g *groups) remove(id string) error {
 	for _, dir := range dirs {
 		err := unix.Rmdir(dir)
 		for try := 0; errors.Is(err, unix.EBUSY) && try < 1000; try++ {
-			time.Sleep(time.Millisecond)
+			pause(context.Background(), time.Millisecond)
 			err = unix.Rmdir(dir)
 		}
 		if errors.Is(err, unix.EBUSY) {

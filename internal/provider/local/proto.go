@@ -131,7 +131,7 @@ const (
 	fdConfig = 3 + iota
 	fdStatus // "ok", or why it could not start
 	fdListen // the socket, listening
-	fdLock   // flock on RunDir/host.lock, held as long as the host lives
+	fdLock   // flock on DataDir/node-host.lock, held as long as the host lives
 	fdAgent  // the agent's binary
 )
 

@@ -10,11 +10,15 @@ import (
 	"syscall"
 )
 
+// Names in the data folder that say who its node host is.
+const (
+	hostLock   = "node-host.lock" // flock; held as long as it lives
+	hostRecord = "node-host.json"
+)
+
 // Names in a run folder.
 const (
 	hostSocket  = "host.sock"
-	hostLock    = "host.lock"
-	hostPID     = "host.pid"
 	agentsDir   = "agents" // the folder machines see; holds the gateway's socket
 	gatewayName = "gateway.sock"
 )
