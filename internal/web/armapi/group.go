@@ -75,6 +75,10 @@ func (a *API) hasGroup(c *web.Call) (web.Reply, error) {
 // listGroups shows the groups the caller may read, by roles at the
 // subscription or at the group.
 func (a *API) listGroups(c *web.Call) (web.Reply, error) {
+	want, err := readFilter(c, "tagName", "tagValue")
+	if err != nil {
+		return web.Reply{}, err
+	}
 	all, err := a.Accounts.Groups(c.Context(), c.Param("subscriptionId"))
 	if err != nil {
 		return web.Reply{}, err
@@ -85,7 +89,7 @@ func (a *API) listGroups(c *web.Call) (web.Reply, error) {
 		if err != nil {
 			return web.Reply{}, err
 		}
-		if ok {
+		if ok && want.tagged(g.Tags) {
 			seen = append(seen, groupBody(g))
 		}
 	}

@@ -58,10 +58,10 @@ type cloudSuffixes struct {
 // batchAudience is what clients ask Batch tokens for; the slash is Azure's.
 const batchAudience = "https://batch.core.windows.net/"
 
-// endpoints describes this cloud as its clients reach it. Older forms name
-// /adfs as the authority, which turns off MSAL's question to Azure whether it
-// knows the host (facts/az.md 2); the newest names plain authorities, because
-// its readers put the tenant behind it.
+// endpoints describes this cloud as its clients reach it. The authority is
+// /adfs in every form: that turns off MSAL's question to Azure whether it knows
+// the host (facts/az.md 2). Readers of the newest form put the tenant behind it,
+// and /adfs/TENANT/oauth2/v2.0/token is served too.
 func (a *API) endpoints(c *web.Call) (web.Reply, error) {
 	version := c.Query("api-version")
 	if version == "" {
@@ -86,15 +86,10 @@ func (a *API) endpoints(c *web.Call) (web.Reply, error) {
 		GraphAudience:  graph, Graph: graph, MicrosoftGraph: msgraph, Batch: batchAudience, Gallery: base + "/gallery",
 		Suffixes: cloudSuffixes{Storage: c.Request.Host, KeyVault: "vault." + c.Request.Host, Registry: "acr." + c.Request.Host},
 	}
-	if intercepted(c.Request) {
-		one.Authentication.Tenant, one.Authentication.Provider = "common", "AAD"
-	}
 	if version < "2022" {
 		raw, err := json.Marshal([]cloud{one})
 		return web.Reply{Body: json.RawMessage(raw)}, err
 	}
-	if !intercepted(c.Request) {
-		one.Authentication = cloudLogin{Login: base, Audiences: audiences, Tenant: "common", Provider: "AAD"}
-	}
+	one.Authentication.Tenant, one.Authentication.Provider = "common", "AAD"
 	return web.Entity("", 0, &one), nil
 }

@@ -93,7 +93,7 @@ func orEmpty(s []string) []string {
 }
 
 func (a *API) listRoles(c *web.Call) (web.Reply, error) {
-	want, err := readRoleFilter(c, "roleName", "type")
+	want, err := readFilter(c, "roleName", "type")
 	if err != nil {
 		return web.Reply{}, err
 	}
@@ -207,7 +207,7 @@ func (a *API) deleteAssignment(c *web.Call) (web.Reply, error) {
 }
 
 func (a *API) listAssignments(c *web.Call) (web.Reply, error) {
-	want, err := readRoleFilter(c, "principalId", "assignedTo", "atScope")
+	want, err := readFilter(c, "principalId", "assignedTo", "atScope")
 	if err != nil {
 		return web.Reply{}, err
 	}
@@ -223,51 +223,4 @@ func (a *API) listAssignments(c *web.Call) (web.Reply, error) {
 		}
 	}
 	return values(all), nil
-}
-
-// roleFilter is a conjunction of equalities and functions: name to value.
-type roleFilter map[string]string
-
-func (f roleFilter) matches(name, value string) bool {
-	want, ok := f[name]
-	return !ok || strings.EqualFold(want, value)
-}
-
-// readRoleFilter takes the filters Authorization offers: principalId eq 'x',
-// assignedTo('x'), atScope(), roleName eq 'x', joined by and.
-func readRoleFilter(c *web.Call, known ...string) (roleFilter, error) {
-	tree, err := c.Filter()
-	if err != nil {
-		return nil, err
-	}
-	f := roleFilter{}
-	if tree == nil || f.read(tree, known) {
-		return f, nil
-	}
-	return nil, web.QueryFault("$filter", clip(c.Query("$filter")), "The filters here are: "+strings.Join(known, ", "))
-}
-
-func (f roleFilter) read(t *web.Filter, known []string) bool {
-	switch {
-	case t.Op == "and" && len(t.Args) == 2:
-		return f.read(t.Args[0], known) && f.read(t.Args[1], known)
-	case t.Op == "eq" && len(t.Args) == 2 && t.Args[0].Op == "path" && t.Args[1].Op == "literal":
-		return f.set(t.Args[0].Path, t.Args[1].Value, known)
-	case t.Op == "assignedTo" && len(t.Args) == 1 && t.Args[0].Op == "literal":
-		return f.set(t.Op, t.Args[0].Value, known)
-	case t.Op == "atScope":
-		return f.set(t.Op, "", known)
-	}
-	return false
-}
-
-func (f roleFilter) set(name string, value any, known []string) bool {
-	text, ok := value.(string)
-	for _, k := range known {
-		if strings.EqualFold(k, name) {
-			f[k] = text
-			return ok
-		}
-	}
-	return false
 }

@@ -106,6 +106,10 @@ type generic struct {
 }
 
 func (a *API) listResources(c *web.Call) (web.Reply, error) {
+	want, err := readFilter(c, "resourceGroup", "resourceType", "name", "location", "tagName", "tagValue")
+	if err != nil {
+		return web.Reply{}, err
+	}
 	held, err := a.Accounts.Held(c.Context(), c.Param("subscriptionId"), c.Param("resourceGroupName"))
 	if err != nil {
 		return web.Reply{}, err
@@ -116,6 +120,9 @@ func (a *API) listResources(c *web.Call) (web.Reply, error) {
 		if err != nil {
 			return web.Reply{}, err
 		}
+		if !chosen(want, id, rec) {
+			continue
+		}
 		ok, err := a.may(c, id.Type()+"/read", rec.ID)
 		if err != nil {
 			return web.Reply{}, err
@@ -125,4 +132,10 @@ func (a *API) listResources(c *web.Call) (web.Reply, error) {
 		}
 	}
 	return values(seen), nil
+}
+
+// chosen applies the $filter of a list of resources.
+func chosen(want equalities, id resource.ID, rec resource.Record) bool {
+	return want.matches("resourceGroup", id.ResourceGroup) && want.matches("resourceType", id.Type()) &&
+		want.matches("name", id.Name()) && want.matches("location", rec.Location) && want.tagged(rec.Tags)
 }
