@@ -40,6 +40,8 @@ type compute struct {
 	face     http.Handler
 	token    string // of an Owner
 	reader   string // of a Reader
+	ids      *identity.Identity
+	objects  map[string]string // object id by the name of its assignment
 	images   *gallery.Images
 	machines *machine.Machines
 }
@@ -60,8 +62,8 @@ func newCompute(t *testing.T) *compute {
 	check(t, err)
 	_, _, err = accounts.PutGroup(ctx, computeSub, "rg1", "westeurope", nil)
 	check(t, err)
-	c := &compute{t: t}
-	c.token, c.reader = login(t, ids, "Owner", "33333333-3333-3333-3333-333333333333"), login(t, ids, "Reader", "44444444-4444-4444-4444-444444444444")
+	c := &compute{t: t, ids: ids, objects: map[string]string{}}
+	c.token, c.reader = c.login("Owner", subscription, "33333333-3333-3333-3333-333333333333"), c.login("Reader", subscription, "44444444-4444-4444-4444-444444444444")
 	c.images = gallery.New(gallery.Config{
 		Store: db, Clock: clock, Worker: layer.NewLocal(layer.Limits{}), Blobs: layer.Blobs{Dir: filepath.Join(data, "layers")}, Data: data,
 		Directory: accounts, Roles: ids, Region: account.Region,
@@ -83,14 +85,19 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func login(t *testing.T, ids *identity.Identity, role, name string) string {
-	t.Helper()
-	app, secret, err := ids.AddApplication(t.Context(), identity.Application{TenantID: computeTenant, DisplayName: role})
-	check(t, err)
-	_, err = ids.Assign(t.Context(), identity.Principal{}, identity.Grant{Scope: "/subscriptions/" + computeSub, Name: name, Role: roleID(t, role), PrincipalID: app.ObjectID})
-	check(t, err)
-	token, err := ids.IssueToken(t.Context(), identity.TokenRequest{AppID: app.AppID, Secret: string(secret.Reveal()), Resource: "https://management.azure.com/"})
-	check(t, err)
+const subscription = "/subscriptions/" + computeSub
+
+// login makes an application with one role and gives its token.
+func (c *compute) login(role, scope, name string) string {
+	c.t.Helper()
+	ctx := c.t.Context()
+	app, secret, err := c.ids.AddApplication(ctx, identity.Application{TenantID: computeTenant, DisplayName: role})
+	check(c.t, err)
+	_, err = c.ids.Assign(ctx, identity.Principal{}, identity.Grant{Scope: scope, Name: name, Role: roleID(c.t, role), PrincipalID: app.ObjectID})
+	check(c.t, err)
+	c.objects[name] = app.ObjectID
+	token, err := c.ids.IssueToken(ctx, identity.TokenRequest{AppID: app.AppID, Secret: string(secret.Reveal()), Resource: "https://management.azure.com/"})
+	check(c.t, err)
 	return token.Access
 }
 
