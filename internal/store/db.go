@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 
@@ -105,13 +104,4 @@ func flag(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-var _ runner = (*pooled)(nil)
-
-// pooled runs statements on a pool of connections, each prepared once where the
-// driver does not do that itself.
-type pooled struct {
-	db *sql.DB
-	statements
 }

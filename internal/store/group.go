@@ -42,6 +42,12 @@ type request struct {
 	done  chan struct{}
 }
 
+// late reports whether the caller's context ended before the request began.
+func (r *request) late() bool {
+	r.err = r.ctx.Err()
+	return r.err != nil
+}
+
 func (g *groupWriter) write(ctx context.Context, f func(*tx) error) error {
 	r := &request{ctx: ctx, f: f, done: make(chan struct{})}
 	select {
@@ -92,7 +98,8 @@ func (g *groupWriter) group(first *request) {
 	err := g.simple(begin)
 	if err == nil {
 		err = g.member(first)
-		for end := time.Now().Add(groupTime); err == nil && time.Now().Before(end); {
+		begun := time.Now() //nolint:forbidigo // how long callers really wait is no rule
+		for err == nil && time.Since(begun) < groupTime {
 			r := g.queued()
 			if r == nil {
 				break
@@ -128,7 +135,7 @@ func (g *groupWriter) queued() *request {
 // member runs one request in its savepoint. Its error means that the whole
 // transaction is lost (disk full, I/O), not that the request failed.
 func (g *groupWriter) member(r *request) error {
-	if r.err = r.ctx.Err(); r.err != nil {
+	if r.late() {
 		return nil
 	}
 	if err := g.simple(save); err != nil {
@@ -159,18 +166,12 @@ func (g *groupWriter) simple(s *stmt) error {
 	return err
 }
 
-func (g *groupWriter) prepared(s *stmt) (*sql.Stmt, error) {
-	return g.get(s, func() (*sql.Stmt, error) {
-		return g.conn.PrepareContext(context.Background(), s.text[sqlite.index])
-	})
-}
-
 func (g *groupWriter) exec(ctx context.Context, s *stmt, args []any) (int64, error) {
-	st, err := g.prepared(s)
+	st, err := g.get(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	res, err := st.ExecContext(ctx, args...)
+	res, err := st.stmt.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -178,11 +179,11 @@ func (g *groupWriter) exec(ctx context.Context, s *stmt, args []any) (int64, err
 }
 
 func (g *groupWriter) query(ctx context.Context, s *stmt, args []any) (*sql.Rows, error) {
-	st, err := g.prepared(s)
+	st, err := g.get(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return st.QueryContext(ctx, args...)
+	return st.stmt.QueryContext(ctx, args...)
 }
 
 // close lets the queue run empty and folds the log into the file.

@@ -59,28 +59,27 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	r.SetMaxIdleConns(readers)
 	// The readers go first, so that the writer's last checkpoint is complete.
 	g := &groupWriter{
-		clock: db.clock, log: db.log, conn: conn,
+		clock: db.clock, log: db.log, conn: conn, statements: statements{on: conn},
 		queue: make(chan *request, 256), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	db.onClose(g.close)
 	db.onClose(r.Close)
-	db.reads, db.writes = &pooled{db: r}, g
+	db.reads, db.writes = &pooled{statements{on: r}}, g
 	go g.loop()
 	return nil
 }
 
-func (p *pooled) prepared(ctx context.Context, s *stmt) (*sql.Stmt, error) {
-	return p.get(s, func() (*sql.Stmt, error) { return p.db.PrepareContext(ctx, s.text[sqlite.index]) })
-}
+// pooled runs statements on the readers' connections.
+type pooled struct{ statements }
 
 func (p *pooled) exec(ctx context.Context, s *stmt, args []any) (int64, error) {
 	return 0, fmt.Errorf("a reader was asked to write: %s", strings.TrimSpace(s.text[sqlite.index]))
 }
 
 func (p *pooled) query(ctx context.Context, s *stmt, args []any) (*sql.Rows, error) {
-	st, err := p.prepared(ctx, s)
+	st, err := p.get(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return st.QueryContext(ctx, args...)
+	return st.stmt.QueryContext(ctx, args...)
 }

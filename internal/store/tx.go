@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 
-	"millpond/internal/fault"
 	"millpond/internal/resource"
 )
 
@@ -136,38 +135,38 @@ func encode(v any) string {
 	return string(raw)
 }
 
-// statements keeps statements prepared.
+// statements keeps statements prepared on a connection, or on a pool whose
+// database/sql prepares them on each connection at its first use. They end with
+// the connection.
 type statements struct {
+	on interface {
+		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	}
 	mu   sync.RWMutex
-	kept map[*stmt]*sql.Stmt
+	kept map[*stmt]prepared
 }
 
-func (k *statements) get(s *stmt, prepare func() (*sql.Stmt, error)) (*sql.Stmt, error) {
+type prepared struct{ stmt *sql.Stmt }
+
+func (k *statements) get(ctx context.Context, s *stmt) (prepared, error) {
 	k.mu.RLock()
-	p := k.kept[s]
+	p, ok := k.kept[s]
 	k.mu.RUnlock()
-	if p != nil {
+	if ok {
 		return p, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p := k.kept[s]; p != nil {
+	if p, ok := k.kept[s]; ok {
 		return p, nil
 	}
-	p, err := prepare()
+	made, err := k.on.PrepareContext(ctx, s.text[sqlite.index])
 	if err != nil {
-		return nil, err
+		return prepared{}, err
 	}
 	if k.kept == nil {
-		k.kept = map[*stmt]*sql.Stmt{}
+		k.kept = map[*stmt]prepared{}
 	}
-	k.kept[s] = p
-	return p, nil
-}
-
-// known reports whether err is an answer to the caller, not a failure of the
-// database.
-func known(err error) bool {
-	_, ok := errors.AsType[*fault.Error](err)
-	return ok
+	k.kept[s] = prepared{made}
+	return k.kept[s], nil
 }

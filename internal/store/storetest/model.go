@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +17,9 @@ import (
 
 var modelTests = []subtest{
 	{"any sequence of calls does what the model does", func(t *testing.T, f *fixture) {
+		if asked := flag.Lookup("rapid.checks"); asked.Value.String() == asked.DefValue {
+			f.must(asked.Value.Set("40")) // each sequence has dozens of calls; -rapid.checks asks for more
+		}
 		runs := 0
 		rapid.Check(t, func(rt *rapid.T) {
 			runs++
