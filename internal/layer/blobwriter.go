@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -32,7 +34,10 @@ type tempBlob struct {
 
 func newTempBlob(blobs string) (*tempBlob, error) {
 	dir := filepath.Join(blobs, blobFolder)
-	if err := mkdirs(dir); err != nil {
+	if err := mkdirs(blobs); err != nil {
+		return nil, err
+	}
+	if err := mkdirLikeParent(dir); err != nil {
 		return nil, err
 	}
 	f, err := os.CreateTemp(dir, tempPrefix)
@@ -40,6 +45,25 @@ func newTempBlob(blobs string) (*tempBlob, error) {
 		return nil, err
 	}
 	return &tempBlob{f, blobs}, nil
+}
+
+// mkdirLikeParent makes dir with its parent's owner: server and node host are
+// different users, and whichever comes first must not lock the other out.
+func mkdirLikeParent(dir string) error {
+	if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	info, err := os.Stat(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return os.Chown(dir, int(owner.Uid), int(owner.Gid))
 }
 
 // commit makes the blob durable under its digest. It is readable by all: the
