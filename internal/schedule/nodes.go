@@ -126,14 +126,20 @@ func (s *Scheduler) machineUp(n *pool.Node) error {
 	return n.Move(pool.MachineUp, s.Clock.Now())
 }
 
-// nodeFailed notes why a machine could not be started. The node is unusable,
-// as Azure's are, until it is rebooted, reimaged or removed.
+// nodeFailed notes why a machine could not be started: what may pass is tried
+// again some times. Then the node is unusable, as Azure's are, until it is
+// rebooted, reimaged or removed.
 func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.Log.Warn("node start", "node", n.ID, "error", why)
+	again := false
 	_, err := s.Store.UpdateNode(ctx, n.UID, system("MachineFailed"), func(n *pool.Node) error {
+		n.Losses++
+		if again = passing(ctx, why) && n.Losses < maxLosses; again {
+			return nil
+		}
+		s.Log.Warn("node start", "node", n.ID, "error", why)
 		n.Wish, n.WishOption = "", ""
 		n.Errors = []pool.NodeError{{Code: "NodeStartFailed", Message: reason(why)}}
 		if n.State == pool.NodeStarting { // a lost machine that cannot come back
@@ -142,6 +148,9 @@ func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) err
 		}
 		return n.Move(pool.MachineFailed, s.Clock.Now())
 	})
+	if err == nil && again {
+		return why
+	}
 	return err
 }
 

@@ -39,8 +39,8 @@ func (s *Scheduler) poolPass(ctx context.Context, uid string) error {
 		// The image is made ready before a row promises a node: what cannot be
 		// had ends as a resize error, where clients look for it.
 		if _, err := s.Trees.TreeFor(ctx, p.Image, 0); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if passing(ctx, err) && s.Clock.Now() < p.ResizeStarted.Add(p.ResizeTimeout) {
+				return err // tried again
 			}
 			s.Log.Warn("image of pool", "pool", p.Spec.ID, "error", err)
 			plan.Create, plan.Settled = nil, true
@@ -141,6 +141,12 @@ func (s *Scheduler) leave(ctx context.Context, nodeUID, option string) error {
 		return nil
 	}
 	return err
+}
+
+// passing reports whether an error may be gone at the next try: what a noun
+// refuses is a fault and stays; what a machine's host or a disk did is not.
+func passing(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || fault.CodeOf(err) == ""
 }
 
 func imageError(err error) pool.ResizeError {

@@ -50,10 +50,10 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	return nil
 }
 
-// maxLosses is how many boots in a row may end before their hello until the
+// maxLosses is how many starts in a row may fail or end before their hello until the
 // node is given up as unusable: an image that cannot boot must not be tried for
 // ever.
-const maxLosses = 3
+const maxLosses = 5
 
 // machineGone hears that a machine ended by itself. Its tasks wait again, and
 // the node starts anew on its disk.

@@ -1,6 +1,8 @@
 package nodeapi
 
 import (
+	"strconv"
+
 	"millpond/internal/job"
 	"millpond/internal/node/wire"
 	"millpond/internal/pool"
@@ -31,6 +33,11 @@ func (g *Gateway) order(nodeUID string, f wire.Frame) error {
 	return nil
 }
 
+// attemptVariable tells a task which attempt it is, so that work that must be
+// done once can be told from its repetition. Azure has no such variable
+// (docs/divergences.md).
+const attemptVariable = "MILLPOND_TASK_ATTEMPT"
+
 func tasksOf(work []job.Assignment) []wire.Task {
 	out := make([]wire.Task, len(work))
 	for i, a := range work {
@@ -38,7 +45,7 @@ func tasksOf(work []job.Assignment) []wire.Task {
 		out[i] = wire.Task{
 			UID: t.UID, Attempt: t.Attempt, Kind: wire.KindTask, JobID: a.Job.Spec.ID, ID: t.Spec.ID,
 			Dir: t.Dir(a.Job.Spec.ID), CommandLine: t.Spec.CommandLine,
-			Env:  append(pairs(a.Job.Spec.Environment), pairs(t.Spec.Environment)...),
+			Env:  append(append(pairs(a.Job.Spec.Environment), pairs(t.Spec.Environment)...), wire.Pair{Name: attemptVariable, Value: strconv.Itoa(t.Attempt)}),
 			User: runAs(t.Spec.User), Slots: t.Spec.RequiredSlots, Timeout: limit(t.Spec.MaxWallClock),
 		}
 	}
