@@ -119,7 +119,7 @@ func TestSweepLeavesNoTrace(t *testing.T) {
 	if _, _, err := c.stream(wire.Open{Kind: wire.StreamPrepare}); code(err) != "OperationNotAllowed" {
 		t.Errorf("a node is no virtual machine: %v", err)
 	}
-	m.boot.Role = wire.RoleVM
+	m.boot.Role = wire.RoleVM // as if it had booted as one
 	if err := m.putUser(wire.NodeUser{Name: "boss", Admin: true}, true); err != nil {
 		t.Fatal(err)
 	}
@@ -147,5 +147,27 @@ func TestSweepLeavesNoTrace(t *testing.T) {
 	read(t, dir, "etc/ssh/sshd_config")
 	if err := m.putUser(wire.NodeUser{Name: "boss", Admin: true}, true); err != nil {
 		t.Errorf("a user after the sweep: %v", err)
+	}
+}
+
+func TestVirtualMachineHasNoTaskFiles(t *testing.T) {
+	s := newService(t)
+	dir := base(t)
+	fillRoot(t, dir)
+	a, err := newAgent(wire.Boot{Role: wire.RoleVM}, dir, filepath.Join(dir, "mnt/tasks"), s.socket, stateOf(t, filepath.Join(dir, "state")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan int, 1)
+	go func() { done <- a.serve() }()
+	t.Cleanup(func() { a.exit(0, nil); <-done })
+	c := s.call()
+	for _, kind := range []string{wire.StreamFileList, wire.StreamFileRead, wire.StreamFileStat, wire.StreamFileDelete} {
+		if _, _, err := c.stream(wire.Open{Kind: kind, Path: "x"}); code(err) != "FileNotFound" {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "mnt")); !os.IsNotExist(err) {
+		t.Error("the agent left a folder in the virtual machine")
 	}
 }

@@ -38,7 +38,7 @@ type agent struct {
 	outbox    *outbox
 	accounts  *accounts
 	ssh       sshServer
-	files     *os.Root // tasksRoot
+	files     *os.Root // tasksRoot; nil in a virtual machine
 	stop      chan struct{}
 	stopOnce  sync.Once
 	code      int
@@ -111,17 +111,14 @@ func newAgent(boot wire.Boot, root, tasksRoot, socket string, state *os.Root) (*
 	if a.accounts, err = openAccounts(root); err != nil {
 		return nil, err
 	}
-	if boot.Role != wire.RoleVM {
-		if err := makeNodeDirs(tasksRoot); err != nil {
-			return nil, err
-		}
-	} else if err := os.MkdirAll(tasksRoot, 0o755); err != nil {
+	if boot.Role == wire.RoleVM {
+		return a, nil // no tasks, no task files, and nothing of ours in what is captured
+	}
+	if err := makeNodeDirs(tasksRoot); err != nil {
 		return nil, err
 	}
-	if a.files, err = os.OpenRoot(tasksRoot); err != nil {
-		return nil, err
-	}
-	return a, nil
+	a.files, err = os.OpenRoot(tasksRoot)
+	return a, err
 }
 
 // exit ends serve; the first reason counts.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -93,7 +94,9 @@ func (l *launchThreads) next(mine chan *launchJob) *launchJob {
 	for i, c := range l.idle {
 		if c == mine {
 			l.idle = append(l.idle[:i], l.idle[i+1:]...)
-			l.running--
+			if l.running--; l.running == 0 {
+				go debug.FreeOSMemory() // the burst is over
+			}
 			return nil
 		}
 	}

@@ -111,15 +111,17 @@ func (s *sshServer) leave(l *sshLogin) {
 	delete(s.logins, l)
 }
 
-// endUser ends every session of a user.
+// endUser ends every session of a user and returns when they are over.
 func (s *sshServer) endUser(name string) {
+	var ends sync.WaitGroup
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for l := range s.logins {
 		if l.account.Name == name {
-			go l.end()
+			ends.Go(l.end)
 		}
 	}
+	s.mu.Unlock()
+	ends.Wait()
 }
 
 // sshConfig makes the server's settings and its host key at first use.

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"net"
+	"strings"
 
 	"millpond/internal/node/wire"
 )
@@ -13,6 +14,10 @@ func (a *agent) answer(raw net.Conn) {
 	s := wire.NewStream(raw)
 	open, err := s.ReceiveOpen()
 	if err != nil {
+		return
+	}
+	if a.files == nil && strings.HasPrefix(open.Kind, "file.") {
+		_ = s.SendOpened(wire.Opened{Error: errFileNotFound}) // the service may have gone; nobody to tell
 		return
 	}
 	switch open.Kind {
@@ -27,7 +32,7 @@ func (a *agent) answer(raw net.Conn) {
 		if err != nil {
 			opened = wire.Opened{Error: refusal(err)}
 		}
-		_ = s.SendOpened(opened) // the service may have gone; nobody to tell
+		_ = s.SendOpened(opened)
 	}
 }
 
