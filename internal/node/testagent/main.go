@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -124,6 +125,9 @@ func do(o Order) (string, error) {
 			block[i] = 1
 		}
 		return "", nil
+	case "run":
+		out, err := exec.Command("/bin/sh", "-c", o.To).CombinedOutput()
+		return string(out), err
 	case "exit":
 		os.Exit(7) //nolint:forbidigo // the order is to end
 	}
