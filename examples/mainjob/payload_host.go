@@ -54,9 +54,10 @@ func gofmt(ctx context.Context) (payload, error) {
 		if err != nil {
 			return err
 		}
-		// What the task must put right: without its indentation the file is still Go.
-		want, err := format.Source(text)
-		if err != nil || bytes.ContainsRune(text, '`') || bytes.Contains(text, []byte("/*")) {
+		// The input is the file without its indentation, which the task must put right.
+		flat := bytes.ReplaceAll(text, []byte("\n\t"), []byte("\n"))
+		want, err := format.Source(flat)
+		if err != nil || bytes.ContainsRune(text, '`') {
 			return nil //nolint:nilerr // not a file for this job
 		}
 		rel, err := filepath.Rel(src, path)
@@ -74,7 +75,7 @@ func gofmt(ctx context.Context) (payload, error) {
 				return nil
 			},
 		})
-		return add(w, "src/"+name, 0o644, bytes.ReplaceAll(text, []byte("\n\t"), []byte("\n")))
+		return add(w, "src/"+name, 0o644, flat)
 	})
 	if err != nil {
 		return payload{}, err
@@ -84,7 +85,7 @@ func gofmt(ctx context.Context) (payload, error) {
 	}
 	p.install = func(ctx context.Context, s *steps, vm *ssh.Client) error {
 		return s.do("gofmt and its input copied over SSH", func() (string, error) {
-			return remote(ctx, vm, "mkdir -p "+gofmtDir+" && tar -x --no-same-owner -C "+gofmtDir+" && ls "+gofmtDir, &archive)
+			return remote(ctx, vm, "mkdir -p "+gofmtDir+" && tar -x --no-same-owner -C "+gofmtDir+" && ls -d "+gofmtDir, &archive)
 		})
 	}
 	return p, nil
