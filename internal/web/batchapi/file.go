@@ -62,7 +62,7 @@ func filePath(c *web.Call, root string) (string, error) {
 	if clean == "/" {
 		return "", fault.New("FileNotFound", "")
 	}
-	return path.Join(root, clean), nil
+	return strings.TrimPrefix(path.Join(root, clean), "/"), nil // agents take relative paths
 }
 
 func (a *API) listNodeFiles(c *web.Call) (web.Reply, error) { return a.listFiles(c, a.nodePlace) }
