@@ -55,7 +55,7 @@ func (g *Images) Work(ctx context.Context, op resource.Operation) error {
 func (g *Images) Fail(ctx context.Context, op resource.Operation, why error) error {
 	failure, ok := errors.AsType[*fault.Error](why)
 	if !ok {
-		failure = fault.New("InternalError", "").Because(why)
+		failure = fault.New("InternalError", "An internal execution error occurred. Please retry later.").Because(why)
 	}
 	return g.Store.EndOperation(ctx, op.GUID, failure, func(rec *resource.Record) error {
 		rec.State = resource.Failed
