@@ -61,7 +61,7 @@ type Provider interface {
 	// new BootID and Token.
 	Reboot(ctx context.Context, m Machine) error
 	List(ctx context.Context) ([]Instance, error)
-	// Exits delivers the id of a machine that ended by itself.
+	// Exits delivers the id of a machine that ended by itself. Close closes it.
 	Exits() <-chan Instance
 	// Close releases the provider. Machines stop unless keep is true and
 	// Capabilities().OutlivesUs.
