@@ -167,6 +167,10 @@ func TestVirtualMachineHasNoTaskFiles(t *testing.T) {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
+	c.send(wire.Frame{Assign: []wire.Task{task("a", "true")}})
+	if end := c.end(); end.Failure == nil || end.Started != 0 {
+		t.Errorf("a task ran: %+v", end)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "mnt")); !os.IsNotExist(err) {
 		t.Error("the agent left a folder in the virtual machine")
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -157,6 +158,9 @@ func (a *agent) welcomed(w *wire.Welcome) (bool, error) {
 // business. What cannot be journaled is not run.
 func (a *agent) assign(tasks []wire.Task, w *wire.Welcome) {
 	fresh, err := a.outbox.accept(tasks)
+	if a.files == nil {
+		err = errors.New("a virtual machine runs no tasks")
+	}
 	for _, t := range fresh {
 		if err != nil {
 			a.outbox.add(wire.Report{

@@ -72,7 +72,7 @@ func listFiles(root *os.Root, name string, recursive bool) ([]wire.File, error) 
 			}
 		}
 		if len(files) > listMost {
-			return nil, refuse("InvalidRequest", "The directory holds more than %d entries; list its parts.", listMost)
+			return nil, refuse("OutOfRangeInput", "The directory holds more than %d entries; list its parts.", listMost)
 		}
 	}
 	return files, nil
@@ -144,7 +144,7 @@ func openFile(root *os.Root, open wire.Open) (*os.File, *wire.File, error) {
 	switch {
 	case err != nil:
 	case !info.Mode().IsRegular():
-		err = refuse("OperationInvalidForFileType", "The operation is not valid for %q, which is no regular file.", name)
+		err = refuse("FileNotFound", "The specified file does not exist: %q is no regular file.", name)
 	case open.Offset < 0 || open.Offset > info.Size() || open.Length < -1:
 		err = refuse("InvalidRange", "The range specified is invalid for the current size of the resource.")
 	}
@@ -163,7 +163,7 @@ func deleteFile(root *os.Root, name string, recursive bool) error {
 		return err
 	}
 	if name == "." {
-		return refuse("OperationInvalidForFileType", "The node's root directory cannot be deleted.")
+		return refuse("InvalidUri", "The node's root directory cannot be deleted.")
 	}
 	info, err := root.Lstat(name)
 	if err != nil {
@@ -174,7 +174,7 @@ func deleteFile(root *os.Root, name string, recursive bool) error {
 	}
 	err = root.Remove(name)
 	if errors.Is(err, syscall.ENOTEMPTY) {
-		return refuse("DirectoryNotEmpty", "The directory %q is not empty; delete it recursively.", name)
+		return refuse("OperationInvalidForCurrentState", "The directory %q is not empty; delete it recursively.", name)
 	}
 	return notFoundOrNil(err)
 }

@@ -112,8 +112,8 @@ func TestFileRead(t *testing.T) {
 		{path: a, offset: 11, length: -1, code: "InvalidRange"},
 		{path: a, offset: -1, length: -1, code: "InvalidRange"},
 		{path: a, length: -2, code: "InvalidRange"},
-		{path: "workitems/j/job-1/t/wd", length: -1, code: "OperationInvalidForFileType"},
-		{path: "workitems/j/job-1/t/wd/fifo", length: -1, code: "OperationInvalidForFileType"},
+		{path: "workitems/j/job-1/t/wd", length: -1, code: "FileNotFound"},
+		{path: "workitems/j/job-1/t/wd/fifo", length: -1, code: "FileNotFound"},
 		{path: "workitems/j/job-1/t/wd/none", length: -1, code: "FileNotFound"},
 		{path: a + "/x", length: -1, code: "FileNotFound"},
 		{path: "workitems/j/job-1/t/wd/abs", length: -1, code: "FileNotFound"},
@@ -154,9 +154,9 @@ func TestFileStatAndDelete(t *testing.T) {
 		code      string
 	}{
 		{dir + "/wd/none", false, "FileNotFound"},
-		{dir + "/wd/deep", false, "DirectoryNotEmpty"},
+		{dir + "/wd/deep", false, "OperationInvalidForCurrentState"},
 		{dir + "/wd/out/secret", false, "FileNotFound"},
-		{"", true, "OperationInvalidForFileType"},
+		{"", true, "InvalidUri"},
 		{"..", true, "InvalidUri"},
 		{dir + "/wd/out", false, ""}, // the link, not what it leads to
 		{dir + "/wd/a", false, ""},

@@ -36,7 +36,8 @@ type Opened struct {
 }
 
 // StreamError is a refusal; Code is Azure's where one fits (FileNotFound,
-// NodeUserExists, NodeUserNotFound, InvalidRange).
+// InvalidUri, InvalidRange, OperationInvalidForCurrentState, NodeUserExists,
+// NodeUserNotFound, InvalidPropertyValue).
 type StreamError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
