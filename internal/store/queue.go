@@ -18,8 +18,9 @@ var (
 		UPDATE tasks SET ending = $1, rev = rev + 1
 		WHERE job = (SELECT no FROM jobs WHERE uid = $2) AND state = 'running' AND ending = ''`)
 	workingPools = define(`
-		SELECT DISTINCT p.uid FROM pools p JOIN jobs j ON j.account_uid = p.account_uid AND j.pool_key = p.id_key
-		WHERE j.state = 'active' AND j.active > 0 ORDER BY p.uid`)
+		SELECT p.uid FROM pools p WHERE EXISTS (
+			SELECT 1 FROM jobs j WHERE j.account_uid = p.account_uid AND j.pool_key = p.id_key AND j.state = 'active' AND j.active > 0)
+		ORDER BY p.uid`)
 	waitingTasks = define(`
 		SELECT CAST(COALESCE(SUM(active), 0) AS BIGINT) FROM jobs WHERE account_uid = $1 AND pool_key = $2 AND state = 'active'`)
 	taskAttempts = define(`

@@ -113,7 +113,7 @@ CREATE TABLE jobs (
 );
 CREATE UNIQUE INDEX jobs_id ON jobs (account_uid, id_key);
 CREATE INDEX jobs_pool ON jobs (account_uid, pool_key, state);
-CREATE INDEX jobs_unsettled ON jobs (state) WHERE state <> 'completed';
+CREATE INDEX jobs_live ON jobs (no) WHERE state <> 'completed';
 
 -- seq is the order of arrival. spec is what the user asked for and is written
 -- once as a rule; run is the rest and is written at each step.
