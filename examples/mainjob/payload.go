@@ -49,7 +49,7 @@ func povray() payload {
 			if _, err := remote(ctx, vm, apt+"install povray povray-examples && apt-get clean", nil); err != nil {
 				return "", err
 			}
-			return remote(ctx, vm, "povray --version 2>&1 | head -n 1", nil)
+			return remote(ctx, vm, "dpkg-query -W povray povray-examples | tr '\\t\\n' '  '", nil)
 		})
 	}
 	for _, scene := range strings.Fields(scenes) {
