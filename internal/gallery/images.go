@@ -171,6 +171,15 @@ type Item[T any] struct {
 	Body   T
 }
 
+// ID is the resource's id in parts.
+func (i Item[T]) ID() resource.ID {
+	id, err := resource.ParseID(i.Record.ID)
+	if err != nil {
+		return resource.ID{} // no record has such an id
+	}
+	return id
+}
+
 // Change is what a write did. Operation is nil when it ended at once.
 type Change[T any] struct {
 	Item[T]

@@ -20,12 +20,15 @@ func (v *VMs) boot(ctx context.Context, item machine.Item, op resource.Operation
 		}
 		return v.Machines.End(ctx, op, failure, machine.Stopped)
 	}
-	disk, ready, failure := v.disk(ctx, item)
+	disk, failure, err := v.disk(ctx, item)
+	if err != nil {
+		return err
+	}
 	if failure != nil {
 		return fail(failure)
 	}
-	if !ready {
-		return nil
+	if disk.Record.State != resource.Succeeded {
+		return nil // its own operation wakes us when it ends
 	}
 	up, err := v.runs(ctx, item)
 	if err != nil {
@@ -66,15 +69,19 @@ func (v *VMs) keep(ctx context.Context, item machine.Item) error {
 	if err != nil || up {
 		return err
 	}
-	disk, ready, failure := v.disk(ctx, item)
-	if failure != nil || !ready {
-		return nil // without its disk it cannot run; the next request says so
+	disk, failure, err := v.disk(ctx, item)
+	if err != nil {
+		return err
 	}
-	if !v.mayStart(item.Record.UID) {
+	// Without its disk it cannot run; the next request for it says so.
+	whole := failure == nil && disk.Record.State == resource.Succeeded
+	switch {
+	case whole && v.mayStart(item.Record.UID):
+		_, err = v.start(ctx, item, disk, "")
+	case whole:
 		v.Log.Warn("machine given up", "machine", item.Record.ID)
-		return v.Machines.Halted(ctx, item, machine.Stopped)
+		err = v.Machines.Halted(ctx, item, machine.Stopped)
 	}
-	_, err = v.start(ctx, item, disk, "")
 	return err
 }
 
@@ -97,19 +104,16 @@ func (v *VMs) heard(uid string) {
 	delete(v.starts, uid)
 }
 
-// disk finds the machine's disk: ready when it is whole, failure when it never
-// will be.
-func (v *VMs) disk(ctx context.Context, item machine.Item) (d machineDisk, ready bool, failure *fault.Error) {
-	d, err := diskOf(ctx, v.Machines.Images, item.VM.OSDisk.ID)
-	switch {
-	case fault.Is(err, "ResourceNotFound"):
-		return d, false, fault.Newf("OperationNotAllowed", "The OS disk '%s' does not exist any more.", item.VM.OSDisk.ID)
-	case err != nil:
-		return d, false, nil
-	case d.Record.State == resource.Failed:
-		return d, false, v.whyFailed(ctx, d)
+// disk finds the machine's disk; failure says that it will never be whole.
+func (v *VMs) disk(ctx context.Context, item machine.Item) (d machineDisk, failure *fault.Error, err error) {
+	d, err = diskOf(ctx, v.Machines.Images, item.VM.OSDisk.ID)
+	if fault.Is(err, "ResourceNotFound") {
+		return d, fault.Newf("OperationNotAllowed", "The OS disk '%s' does not exist any more.", item.VM.OSDisk.ID), nil
 	}
-	return d, d.Record.State == resource.Succeeded, nil
+	if err == nil && d.Record.State == resource.Failed {
+		failure = fault.Newf("OperationNotAllowed", "The OS disk '%s' could not be made. %s", d.Record.ID, d.Body.Failure)
+	}
+	return d, failure, err
 }
 
 // start boots the machine under a new boot id; an older start of it ends.

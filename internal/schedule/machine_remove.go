@@ -19,11 +19,6 @@ func diskOf(ctx context.Context, rooms *gallery.Images, text string) (machineDis
 	return rooms.GetDisk(ctx, id)
 }
 
-// whyFailed finds what the operation that should have made the disk died of.
-func (v *VMs) whyFailed(_ context.Context, d machineDisk) *fault.Error {
-	return fault.Newf("OperationNotAllowed", "The OS disk '%s' could not be made. %s", d.Record.ID, d.Body.Failure)
-}
-
 // remove takes a machine away: what runs, its folders, its disk or the hold on
 // it, then the row, then the operations. Every step may be repeated.
 func (v *VMs) remove(ctx context.Context, item machine.Item, ops []resource.Operation) error {
