@@ -24,19 +24,24 @@ func (g *Images) baseContent(ctx context.Context, key string) (Content, error) {
 	if !ok {
 		return Content{}, fault.Newf("PlatformImageNotFound", "The catalogue has no image %s.", key)
 	}
-	// Made one at a time: a second caller finds what the first has made.
-	c.making.Lock()
-	defer c.making.Unlock()
+	content := Content{Lineage: lineageOf(e)}
 	state, err := c.state(ctx, e.Key())
 	if err != nil {
 		return Content{}, err
 	}
-	content := Content{Lineage: lineageOf(e)}
-	text, isMade := state.source(e)
-	if isMade {
-		content.Stack = state.Made.Stack
+	if content.Stack = g.madeStack(e, state); content.Stack != nil {
 		return content, nil
 	}
+	// Made one at a time: a second caller finds what the first has made.
+	c.making.Lock()
+	defer c.making.Unlock()
+	if state, err = c.state(ctx, e.Key()); err != nil {
+		return Content{}, err
+	}
+	if content.Stack = g.madeStack(e, state); content.Stack != nil {
+		return content, nil
+	}
+	text, _ := state.source(e)
 	if l := c.listed(e, state); !l.Verified {
 		return Content{}, fault.Newf("ImageUnavailable", "The image %s:%s:%s cannot be made on this machine: %s. "+
 			"Give it a source with --alias %s:%s:%s=SOURCE or `millpond image import`, where SOURCE is a tar, an OCI layout folder, debootstrap:SUITE or host.",
@@ -54,4 +59,18 @@ func (g *Images) baseContent(ctx context.Context, key string) (Content, error) {
 	return content, c.change(ctx, e.Key(), func(s *entryState) {
 		s.Made = &made{Source: text, Stack: content.Stack, At: now}
 	})
+}
+
+// madeStack is the layers of an entry that was made from its present source and
+// whose blobs are still there.
+func (g *Images) madeStack(e Entry, s entryState) layer.Stack {
+	if _, isMade := s.source(e); !isMade {
+		return nil
+	}
+	for _, l := range s.Made.Stack {
+		if !g.Blobs.Has(l.Digest) {
+			return nil
+		}
+	}
+	return s.Made.Stack
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -31,13 +32,26 @@ func (g *Images) importBase(ctx context.Context, src Source) (layer.Stack, error
 }
 
 // capture freezes a disk's writable part into a layer, without the stripped
-// paths and without the named accounts in the account files.
-func (g *Images) capture(ctx context.Context, disk layer.Disk, strip, accounts []string) (layer.Layer, error) {
-	l, err := g.Worker.Diff(ctx, disk, g.Blobs.Dir, strip)
-	if err != nil || len(accounts) == 0 {
-		return l, err
+// paths and without the named accounts in the account files. The raw layer
+// holds the accounts' password hashes: it is written beside the blobs, and
+// nothing is left of it.
+func (g *Images) capture(ctx context.Context, uid string, strip, accounts []string) (layer.Layer, error) {
+	if len(accounts) == 0 {
+		return g.Worker.Diff(ctx, g.DiskAt(uid), g.Blobs.Dir, strip)
 	}
-	blob, err := g.Blobs.Open(l.Digest)
+	raw := layer.Blobs{Dir: filepath.Join(g.Blobs.Dir, ".capture-"+uid), Limits: g.Blobs.Limits}
+	if err := g.Worker.Remove(ctx, raw.Dir); err != nil { // of an attempt that was cut short
+		return layer.Layer{}, err
+	}
+	l, err := g.Worker.Diff(ctx, g.DiskAt(uid), raw.Dir, strip)
+	if err == nil {
+		l, err = g.withoutAccounts(ctx, raw, l, accounts)
+	}
+	return l, errors.Join(err, g.Worker.Remove(context.WithoutCancel(ctx), raw.Dir))
+}
+
+func (g *Images) withoutAccounts(ctx context.Context, raw layer.Blobs, l layer.Layer, accounts []string) (layer.Layer, error) {
+	blob, err := raw.Open(l.Digest)
 	if err != nil {
 		return layer.Layer{}, err
 	}
@@ -49,10 +63,8 @@ func (g *Images) capture(ctx context.Context, disk layer.Disk, strip, accounts [
 	defer plain.Close()
 	pr, pw := io.Pipe()
 	go func() { pw.CloseWithError(withoutAccounts(plain, pw, accounts)) }()
-	// The first blob holds the accounts' password hashes. Nothing names it: the
-	// next collection of blobs takes it away.
 	clean, err := g.Blobs.Put(ctx, pr)
-	pr.CloseWithError(io.ErrClosedPipe)
+	pr.CloseWithError(io.ErrClosedPipe) // lets the writer go when Put gave up
 	return clean, err
 }
 

@@ -54,7 +54,7 @@ func (g *Images) freeze(ctx context.Context, sourceID, uid string, sweep bool, u
 	} else {
 		users = nil
 	}
-	l, err := g.capture(ctx, g.DiskAt(rec.UID), strip, users)
+	l, err := g.capture(ctx, rec.UID, strip, users)
 	if err != nil {
 		return Content{}, err
 	}

@@ -1,6 +1,8 @@
 package gallery_test
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"millpond/internal/gallery"
 	"millpond/internal/layer"
@@ -54,6 +57,33 @@ func TestChainCapturesAndReplicates(t *testing.T) {
 		if _, got := find(tree, name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestCaptureKeepsNoSecret: no blob holds the hash of the account that the
+// service made, not even one nobody names.
+func TestCaptureKeepsNoSecret(t *testing.T) {
+	r := newRoom(t)
+	r.chain()
+	left, err := os.ReadDir(filepath.Join(r.data, "layers"))
+	must(t, err)
+	if len(left) != 1 || left[0].Name() != "sha256" {
+		t.Fatalf("left over: %v", left)
+	}
+	blobs, err := os.ReadDir(filepath.Join(r.data, "layers", "sha256"))
+	must(t, err)
+	for _, b := range blobs {
+		f, err := os.Open(filepath.Join(r.data, "layers", "sha256", b.Name()))
+		must(t, err)
+		z, err := zstd.NewReader(f)
+		must(t, err)
+		text, err := io.ReadAll(z)
+		must(t, err)
+		if bytes.Contains(text, []byte("$2y$secret")) {
+			t.Errorf("%s holds the hash", b.Name())
+		}
+		z.Close()
+		must(t, f.Close())
 	}
 }
 
