@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 
 	"millpond/internal/account"
 	"millpond/internal/fault"
@@ -15,9 +16,13 @@ import (
 // accounts shows the account room to the Batch face and the loops.
 type accounts struct{ *account.Accounts }
 
-// BatchAccount finds the account a request is for, by its name.
+// BatchAccount finds the account a request is for, by its name or host.
 func (a accounts) BatchAccount(ctx context.Context, name string) (batchapi.Account, error) {
-	acct, err := a.ByName(ctx, name)
+	find := a.ByName
+	if strings.Contains(name, ".") {
+		find = a.ByHost // the same name may stand for another account in another region
+	}
+	acct, err := find(ctx, name)
 	if err != nil {
 		return batchapi.Account{}, err
 	}

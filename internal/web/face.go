@@ -223,13 +223,13 @@ func PathMount(prefix string) func(*http.Request) (Mount, error) {
 	}
 }
 
-// HostMount reads the account from the host's first label.
+// HostMount takes the whole host for the account's name: account and region
+// together name one account, the account alone may name several.
 func HostMount(r *http.Request) (Mount, error) {
-	account, _, ok := strings.Cut(r.Host, ".")
-	if !ok || account == "" {
+	if account, _, ok := strings.Cut(r.Host, "."); !ok || account == "" {
 		return Mount{}, fault.New("InvalidUri", "")
 	}
-	return Mount{Account: strings.ToLower(account), Base: Origin(r)}, nil
+	return Mount{Account: strings.ToLower(r.Host), Base: Origin(r)}, nil
 }
 
 // RootMount is for faces that own the whole host.

@@ -26,7 +26,8 @@ type Account struct {
 	Keys func(ctx context.Context) ([2][]byte, error)
 }
 
-// Accounts finds Batch accounts; its error is AccountNotFound.
+// Accounts finds Batch accounts by name, or by a host name that begins with
+// account and region; its error is AccountNotFound.
 type Accounts interface {
 	BatchAccount(ctx context.Context, name string) (Account, error)
 }

@@ -1,6 +1,8 @@
 package batchapi
 
 import (
+	"strings"
+
 	"millpond/internal/fault"
 	"millpond/internal/identity"
 	"millpond/internal/web"
@@ -17,15 +19,11 @@ func (a *API) authenticate(c *web.Call) (identity.Principal, error) {
 	ctx := c.Context()
 	header := c.Header("Authorization")
 	if name, signature, ok := web.SharedKey(header); ok {
-		acct, err := a.Accounts.BatchAccount(ctx, name)
-		if fault.Is(err, "AccountNotFound") {
-			return identity.Principal{}, denied("Cannot find the claimed account when trying to GetProperties for the account " + name + ".")
-		}
+		acct, err := a.account(c)
 		if err != nil {
 			return identity.Principal{}, err
 		}
-		target, err := a.account(c)
-		if err != nil || target.Owner.UID != acct.Owner.UID {
+		if !strings.EqualFold(acct.Owner.Name, name) {
 			return identity.Principal{}, denied("The account in the Authorization header is not the account of the request.")
 		}
 		if !acct.SharedKey {
@@ -87,7 +85,8 @@ func tokenDetail(err error) string {
 func (a *API) account(c *web.Call) (Account, error) {
 	acct, err := a.Accounts.BatchAccount(c.Context(), c.Mount.Account)
 	if fault.Is(err, "AccountNotFound") {
-		return acct, denied("Cannot find the claimed account when trying to GetProperties for the account " + c.Mount.Account + ".")
+		name, _, _ := strings.Cut(c.Mount.Account, ".")
+		return acct, denied("Cannot find the claimed account when trying to GetProperties for the account " + name + ".")
 	}
 	return acct, err
 }
