@@ -150,15 +150,9 @@ func (b *batch) flush() error {
 // running, and back; a node in any other state stays in it. That change makes no
 // event of its own: the tasks' events tell it.
 func (b *batch) writeNode(u *nodeUse) error {
-	if u.State == pool.NodeIdle || u.State == pool.NodeRunning {
-		state := pool.NodeIdle
-		if u.RunningTasks > 0 {
-			state = pool.NodeRunning
-		}
-		if state != u.State {
-			u.State, u.StateAt = state, b.t.after(u.tick)
-			u.tick = u.StateAt
-		}
+	if state := idleOrRunning(u.State, u.RunningTasks); state != u.State {
+		u.State, u.StateAt = state, b.t.after(u.tick)
+		u.tick = u.StateAt
 	}
 	recent, err := mergeRecent(u.recent, u.latest)
 	if err != nil {

@@ -104,7 +104,7 @@ func (c *claim) standing(poolUID string, offers []job.Offer) error {
 		}
 		c.offers = append(c.offers, o)
 		c.free += o.Free
-		c.widest = max(c.widest, o.Free, o.Total)
+		c.widest = max(c.widest, o.Free, o.Total, n.Slots)
 	}
 	return nil
 }

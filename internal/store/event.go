@@ -30,8 +30,12 @@ var selectEvents = define(`
 	SELECT seq, at, actor, noun, uid, from_state, to_state, cause, attempt
 	FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`)
 
+// Numbers rise with time, so what is too old is what comes before the first
+// event that is not: with nothing to prune only one row is read.
 var pruneEvents = define(`
-	DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < $1 ORDER BY seq LIMIT 5000)`)
+	DELETE FROM events WHERE seq IN (SELECT seq FROM events
+		WHERE seq < COALESCE((SELECT seq FROM events WHERE at >= $1 ORDER BY seq LIMIT 1), 9223372036854775807)
+		ORDER BY seq LIMIT 5000)`)
 
 // changed notes a change for the end of the transaction. A change of ours (no
 // actor, no cause) that leaves the state alone is not worth a row.

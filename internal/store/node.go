@@ -159,7 +159,8 @@ func (db *DB) AllNodes(ctx context.Context) ([]*pool.Node, error) {
 	return list(db.read(ctx), allNodes, scanNode)
 }
 
-// UpdateNode satisfies pool.NodeStore.
+// UpdateNode satisfies pool.NodeStore. Whether a node that may run tasks is idle
+// or running follows from its tasks, whichever of the two the change says.
 func (db *DB) UpdateNode(ctx context.Context, uid string, by pool.Event, change func(*pool.Node) error) (*pool.Node, error) {
 	var n *pool.Node
 	err := db.write(ctx, func(t *tx) error {
@@ -174,6 +175,7 @@ func (db *DB) UpdateNode(ctx context.Context, uid string, by pool.Event, change 
 		}
 		n.UID, n.ID, n.PoolUID, n.AccountUID, n.Rev = was.UID, was.ID, was.PoolUID, was.AccountUID, was.Rev
 		n.RunningTasks, n.RunningSlots = was.RunningTasks, was.RunningSlots
+		n.State = idleOrRunning(n.State, n.RunningTasks)
 		if n.State != was.State && n.StateAt == was.StateAt {
 			n.StateAt = 0
 		}
@@ -209,4 +211,14 @@ func (db *DB) RemoveNode(ctx context.Context, uid string, by pool.Event) error {
 		_, err = t.exec(deleteNode, uid)
 		return err
 	})
+}
+
+func idleOrRunning(state string, tasks int) string {
+	switch {
+	case state == pool.NodeIdle && tasks > 0:
+		return pool.NodeRunning
+	case state == pool.NodeRunning && tasks == 0:
+		return pool.NodeIdle
+	}
+	return state
 }

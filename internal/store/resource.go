@@ -217,9 +217,13 @@ func (db *DB) DeleteResource(ctx context.Context, id string, op *resource.Operat
 			rec = rows[0].rec
 			t.changed("resource", rec.UID, pool.Event{Cause: rec.ID}, rec.State, "", 0)
 		}
+		// Again until nothing is left: on PostgreSQL a child that was being created
+		// may only be seen by the next statement.
 		from, to := below(key)
-		if _, err := t.exec(deleteResources, key, from, to); err != nil {
-			return err
+		for gone := int64(1); gone > 0; {
+			if gone, err = t.exec(deleteResources, key, from, to); err != nil {
+				return err
+			}
 		}
 		if op == nil {
 			return nil

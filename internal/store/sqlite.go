@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -36,6 +37,14 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	}
 	db.onClose(unlock)
 
+	// It holds hashes and sealed secrets; SQLite's other files get the same mode.
+	f, err := os.OpenFile(c.SQLite, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
 	w, err := sql.Open("sqlite", sqliteURL(c.SQLite, "cache_size(-65536)"))
 	if err != nil {
 		return fmt.Errorf("store: open %s: %w", c.SQLite, err)

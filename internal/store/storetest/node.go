@@ -102,6 +102,22 @@ var nodeTests = []subtest{
 		f.mustCode(err, "NodeNotFound")
 		f.mustCode(f.db.RemoveNode(f.ctx, "n", by), "NodeNotFound")
 	}},
+	{"is idle or running as its tasks say", func(t *testing.T, f *fixture) {
+		_, n, _, tasks := f.running(1)
+		set := func(state, want string) {
+			t.Helper()
+			got, err := f.db.UpdateNode(f.ctx, n.UID, by, func(n *pool.Node) error { n.State = state; return nil })
+			f.must(err)
+			if got.State != want || f.node(n.UID).State != want {
+				t.Fatalf("%s became %s", state, got.State)
+			}
+		}
+		set(pool.NodeUnknown, pool.NodeUnknown)
+		set(pool.NodeIdle, pool.NodeRunning)
+		set(pool.NodeUnknown, pool.NodeUnknown)
+		f.report(ended(tasks[0], 0))
+		set(pool.NodeRunning, pool.NodeIdle)
+	}},
 	{"stays while it has tasks", func(t *testing.T, f *fixture) {
 		p := f.pool("p")
 		n := f.nodes(p, 1, 1)[0]
