@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"strings"
 
@@ -18,7 +19,10 @@ var migrations embed.FS
 // migrate brings the schema forward to this binary's number and refuses a
 // schema that is already beyond it: an older binary would write rows the newer
 // one no longer understands.
-func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
+//
+// schema names what two servers must not migrate at the same time; SQLite has
+// only one.
+func migrate(ctx context.Context, db *sql.DB, d *dialect, schema string) error {
 	steps, err := migrationSteps(d)
 	if err != nil {
 		return err
@@ -29,8 +33,9 @@ func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
 		goose.WithLogger(goose.NopLogger()),
 	}
 	if d == postgres {
-		// Two servers may start on one database at the same time.
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(
+			lock.WithLockID(int64(crc32.ChecksumIEEE([]byte("millpond "+schema)))),
+			lock.WithLockTimeout(1, 300)) // ask every second, for five minutes
 		if err != nil {
 			return fmt.Errorf("store: migration lock: %w", err)
 		}

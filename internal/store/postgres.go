@@ -48,7 +48,7 @@ func (db *DB) openPostgres(ctx context.Context, c Config) error {
 	if err := makeSchema(ctx, pool, name); err != nil {
 		return fmt.Errorf("store: make schema %s: %w", schema, err)
 	}
-	if err := migrate(ctx, pool, postgres); err != nil {
+	if err := migrate(ctx, pool, postgres, schema); err != nil {
 		return fmt.Errorf("%w (schema %s)", err, schema)
 	}
 	db.reads = &session{q: pool}

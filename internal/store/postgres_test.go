@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"millpond/internal/identity"
 	"millpond/internal/resource"
 	"millpond/internal/store"
 	"millpond/internal/store/storetest"
@@ -29,7 +31,12 @@ func postgresURL(t testing.TB) string {
 // openPostgres opens a schema of its own and drops it at the end.
 func openPostgres(t testing.TB, clock resource.Clock) *store.DB {
 	t.Helper()
-	url, schema := postgresURL(t), "Test "+strings.ToLower(rand.Text())
+	return openSchema(t, "Test "+strings.ToLower(rand.Text()), clock)
+}
+
+func openSchema(t testing.TB, schema string, clock resource.Clock) *store.DB {
+	t.Helper()
+	url := postgresURL(t)
 	db, err := store.Open(t.Context(), store.Config{Postgres: url, Schema: schema, Clock: clock})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +51,7 @@ func openPostgres(t testing.TB, clock resource.Clock) *store.DB {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close(ctx) }()
-		if _, err := conn.Exec(ctx, `DROP SCHEMA `+pgx.Identifier{schema}.Sanitize()+` CASCADE`); err != nil {
+		if _, err := conn.Exec(ctx, `DROP SCHEMA IF EXISTS `+pgx.Identifier{schema}.Sanitize()+` CASCADE`); err != nil {
 			t.Error(err)
 		}
 	})
@@ -54,4 +61,31 @@ func openPostgres(t testing.TB, clock resource.Clock) *store.DB {
 func TestPostgres(t *testing.T) {
 	postgresURL(t)
 	storetest.Run(t, func(t *testing.T, clock resource.Clock) storetest.DB { return openPostgres(t, clock) })
+}
+
+// TestPostgresTwoServers: two start at once on an empty database and share it.
+func TestPostgresTwoServers(t *testing.T) {
+	postgresURL(t)
+	schema := "Test " + strings.ToLower(rand.Text())
+	var dbs [2]*store.DB
+	var wait sync.WaitGroup
+	for i := range dbs {
+		wait.Go(func() {
+			var err error
+			dbs[i], err = store.Open(t.Context(), store.Config{Postgres: postgresURL(t), Schema: schema, Clock: resource.SystemClock()})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if t.Failed() {
+		return
+	}
+	check(t, dbs[0].PutTenant(t.Context(), identity.Tenant{ID: "t"}))
+	_, err := dbs[1].GetTenant(t.Context(), "t")
+	check(t, err)
+	check(t, dbs[0].Close())
+	check(t, dbs[1].Close())
+	openSchema(t, schema, resource.SystemClock()) // to be dropped
 }

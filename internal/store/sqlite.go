@@ -51,7 +51,7 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	}
 	w.SetMaxOpenConns(1)
 	db.onClose(w.Close)
-	if err := migrate(ctx, w, sqlite); err != nil {
+	if err := migrate(ctx, w, sqlite, ""); err != nil {
 		return fmt.Errorf("%w (%s)", err, c.SQLite)
 	}
 	conn, err := w.Conn(ctx)
