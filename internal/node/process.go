@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -83,10 +84,10 @@ func (c *children) signal(p *process, sig syscall.Signal) {
 func (c *children) reap() {
 	for {
 		pid, err := waitAny()
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			c.collect(pid)
-		case unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 		default: // ECHILD: nothing to wait for until the next start
 			<-c.wake
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ func (a *agent) serve() int {
 	go a.outbox.run(a.stop)
 	wait := backoffFirst
 	for {
-		conn, err := net.Dial("unix", a.socket)
+		conn, err := new(net.Dialer).DialContext(context.Background(), "unix", a.socket)
 		if err == nil {
 			var welcomed bool
 			welcomed, err = a.session(conn)
