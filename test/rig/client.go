@@ -139,6 +139,7 @@ func (s *Server) Eventually(within time.Duration, what string, holds func() (boo
 		}
 		select {
 		case <-late:
+			s.dump()
 			s.tb.Fatalf("%s: not within %s: %s", what, within, got)
 		case <-tick.C:
 		}

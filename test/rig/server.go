@@ -4,13 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,10 +22,21 @@ type Server struct {
 	tb   testing.TB
 	Data string
 	Admin
-	args []string
-	cmd  *exec.Cmd
-	logs *buffer
-	exit chan error
+	setup Setup
+	cmd   *exec.Cmd
+	logs  *buffer
+	said  *buffer // on stdout after the ready line
+	exit  chan error
+}
+
+// Setup is what is not as usual about a server.
+type Setup struct {
+	Args []string // more of them, for up
+	Via  []string // what runs the program: a command and its first arguments
+	Env  []string // its whole environment; nil = the test's own
+	Bin  string   // the program; "" = Binary
+	Data string   // the data folder, the caller's to remove; "" = a fresh one
+	Run  string   // where it makes its run folder; "" = as the test's own user
 }
 
 // Admin is what admin.json tells.
@@ -86,14 +96,21 @@ func Binary(tb testing.TB) string {
 // test ends.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	// Not tb.TempDir: its folders belong to the machines' users and its cleanup
-	// runs before ours.
-	data, err := os.MkdirTemp("", "millpond-test-")
-	if err != nil {
-		tb.Fatal(err)
+	return StartWith(tb, Setup{Args: args})
+}
+
+// StartWith is Start for a server that is not as usual.
+func StartWith(tb testing.TB, setup Setup) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, Data: setup.Data, setup: setup, logs: &buffer{}, said: &buffer{}}
+	if s.Data == "" {
+		// Not tb.TempDir: its folders belong to the machines' users and its cleanup
+		// runs before ours.
+		var err error
+		if s.Data, err = os.MkdirTemp("", "millpond-test-"); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	s := &Server{tb: tb, Data: data, args: args, logs: &buffer{}}
-	s.Up()
 	tb.Cleanup(func() {
 		if s.cmd != nil {
 			s.Stop()
@@ -101,11 +118,22 @@ func Start(tb testing.TB, args ...string) *Server {
 		if tb.Failed() {
 			tb.Logf("server log:\n%s", tail(s.logs.String(), 60))
 		}
-		if err := os.RemoveAll(data); err != nil {
-			tb.Error(err)
+		if setup.Data == "" {
+			if err := os.RemoveAll(s.Data); err != nil {
+				tb.Error(err)
+			}
 		}
 	})
+	s.Up()
 	return s
+}
+
+// For is the same server in a test below: what fails there ends that test.
+// Only the server it was made from may be stopped and started.
+func (s *Server) For(tb testing.TB) *Server {
+	below := *s
+	below.tb = tb
+	return &below
 }
 
 func tail(text string, lines int) string {
@@ -116,9 +144,13 @@ func tail(text string, lines int) string {
 // Up starts the server again in the same folder and waits for its ready line.
 func (s *Server) Up() {
 	s.tb.Helper()
-	args := append([]string{"up", "--data", s.Data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"}, s.args...)
-	s.cmd = exec.CommandContext(context.Background(), Binary(s.tb), args...)
-	s.cmd.Stderr = s.logs
+	bin := s.setup.Bin
+	if bin == "" {
+		bin = Binary(s.tb)
+	}
+	args := slices.Concat(s.setup.Via, []string{bin, "up", "--data", s.Data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"}, s.setup.Args)
+	s.cmd = exec.CommandContext(context.Background(), args[0], args[1:]...)
+	s.cmd.Stderr, s.cmd.Env = s.logs, s.setup.Env
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.tb.Fatal(err)
@@ -126,24 +158,27 @@ func (s *Server) Up() {
 	if err := s.cmd.Start(); err != nil {
 		s.tb.Fatal(err)
 	}
+	cmd := s.cmd
 	ready := make(chan string, 1)
+	s.exit = make(chan error, 1)
 	go func() {
-		line, _ := bufio.NewReader(out).ReadString('\n')
+		reader := bufio.NewReader(out)
+		line, _ := reader.ReadString('\n')
 		ready <- line
+		_, _ = io.Copy(s.said, reader)
+		s.exit <- cmd.Wait()
 	}()
 	select {
 	case line := <-ready:
 		if !strings.HasPrefix(line, "millpond ready: ") {
-			_ = s.cmd.Wait()
+			<-s.exit
+			s.cmd = nil
 			s.tb.Fatalf("no ready line but %q\n%s", line, s.logs)
 		}
 	case <-time.After(time.Minute):
-		_ = s.cmd.Process.Kill()
+		s.Kill()
 		s.tb.Fatalf("not ready after a minute\n%s", s.logs)
 	}
-	cmd := s.cmd
-	s.exit = make(chan error, 1)
-	go func() { s.exit <- cmd.Wait() }()
 	text, err := os.ReadFile(filepath.Join(s.Data, "admin.json"))
 	if err != nil {
 		s.tb.Fatal(err)
@@ -164,7 +199,16 @@ func (s *Server) Kill() {
 // Stop asks the server to end and checks that it does, leaving nothing.
 func (s *Server) Stop() {
 	s.tb.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	s.End(syscall.SIGTERM)
+	for _, left := range s.Leftovers() {
+		s.tb.Errorf("left over: %s", left)
+	}
+}
+
+// End asks the server to end by a signal and checks that it does.
+func (s *Server) End(signal os.Signal) {
+	s.tb.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
 		s.tb.Error(err)
 	}
 	select {
@@ -183,116 +227,23 @@ func (s *Server) Stop() {
 	}
 }
 
+// dump makes a server that does not get on tell what each goroutine does, into
+// a file that outlives the test; the server ends by it and is started again.
+func (s *Server) dump() {
+	s.tb.Helper()
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	<-s.exit
+	f, err := os.CreateTemp("", "millpond-goroutines-")
+	if err == nil {
+		_, _ = f.WriteString(s.logs.String())
+		s.tb.Logf("goroutines of the server: %s", f.Name())
+		_ = f.Close()
+	}
+	s.Up()
+}
+
 // PID is the server's process id.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
-
-// Leftovers lists processes, mounts, control groups and run folders that
-// belong to this server's folder.
-func (s *Server) Leftovers() []string {
-	var left []string
-	for _, p := range s.Processes() {
-		left = append(left, fmt.Sprintf("process %d: %s", p.PID, p.Command))
-	}
-	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
-		for _, line := range strings.Split(string(mounts), "\n") {
-			if strings.Contains(line, s.Data) {
-				left = append(left, "mount "+line)
-			}
-		}
-	}
-	run := s.runDir()
-	if _, err := os.Stat(run); err == nil {
-		left = append(left, "run folder "+run)
-	}
-	groups, _ := filepath.Glob("/sys/fs/cgroup/" + filepath.Base(run))
-	more, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(run))
-	for _, g := range append(groups, more...) {
-		left = append(left, "control group "+g)
-	}
-	return left
-}
-
-// runDir is the server's short folder of sockets, named by its data folder.
-func (s *Server) runDir() string {
-	base := "/run"
-	if os.Geteuid() != 0 {
-		if base = os.Getenv("XDG_RUNTIME_DIR"); base == "" {
-			base = "/tmp"
-		}
-	}
-	sum := sha256.Sum256([]byte(s.Data))
-	return filepath.Join(base, "millpond-"+hex.EncodeToString(sum[:4]))
-}
-
-// Process is a running process of this server's folder.
-type Process struct {
-	PID     int
-	Command string
-}
-
-// Processes finds the node host and agents of this server by what the kernel
-// says of them: the node host has the folder's lock open, the agents descend
-// from it.
-func (s *Server) Processes() []Process {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	parent := map[int]int{}
-	command := map[int]string{}
-	var roots []int
-	for _, e := range entries {
-		var pid int
-		if _, err := fmt.Sscan(e.Name(), &pid); err != nil || s.cmd != nil && pid == s.cmd.Process.Pid {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
-		if err != nil {
-			continue
-		}
-		rest := string(stat)[strings.LastIndexByte(string(stat), ')')+1:]
-		var state string
-		var ppid int
-		if _, err := fmt.Sscan(rest, &state, &ppid); err != nil || state == "Z" {
-			continue
-		}
-		parent[pid] = ppid
-		line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		command[pid] = strings.ReplaceAll(string(line), "\x00", " ")
-		if s.holds(pid) {
-			roots = append(roots, pid)
-		}
-	}
-	mine := map[int]bool{}
-	for _, r := range roots {
-		mine[r] = true
-	}
-	for changed := true; changed; {
-		changed = false
-		for pid, ppid := range parent {
-			if mine[ppid] && !mine[pid] {
-				mine[pid], changed = true, true
-			}
-		}
-	}
-	var out []Process
-	for pid := range mine {
-		out = append(out, Process{pid, command[pid]})
-	}
-	return out
-}
-
-// holds reports whether a process has a file of the data folder open.
-func (s *Server) holds(pid int) bool {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	fds, err := os.ReadDir(dir)
-	if err != nil {
-		return false
-	}
-	for _, fd := range fds {
-		if target, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(target, s.Data+"/") {
-			return true
-		}
-	}
-	return false
-}
