@@ -13,7 +13,7 @@ import (
 // az runs az in the registered cloud and gives what it printed as JSON; nil for nothing.
 func (w *world) az(t *testing.T, args ...string) any {
 	t.Helper()
-	out := w.must(t, command{env: w.azEnv, args: append([]string{"az"}, append(args, "-o", "json")...)})
+	out := w.must(t, command{env: w.azEnv, args: append([]string{filepath.Join(w.azBin, "az")}, append(args, "-o", "json")...)})
 	if strings.TrimSpace(out) == "" {
 		return nil
 	}
