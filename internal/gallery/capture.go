@@ -54,11 +54,11 @@ func (g *Images) freeze(ctx context.Context, sourceID, uid string, sweep bool, u
 	} else {
 		users = nil
 	}
-	l, err := g.capture(ctx, rec.UID, strip, users)
+	layers, err := g.capture(ctx, rec.UID, strip, users)
 	if err != nil {
 		return Content{}, err
 	}
-	content.Stack = append(append(content.Stack[:0:0], content.Stack...), l)
+	content.Stack = append(append(content.Stack[:0:0], content.Stack...), layers...)
 	content.Generalized = sweep
 	return content, nil
 }

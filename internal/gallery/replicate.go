@@ -3,6 +3,9 @@ package gallery
 import (
 	"context"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"millpond/internal/fault"
 	"millpond/internal/resource"
@@ -28,28 +31,47 @@ func (g *Images) replicate(ctx context.Context, rec resource.Record) (func(*reso
 			return nil, err
 		}
 	}
-	var failed error
-	for _, r := range v.Replicas {
-		if r.State == ReplicaReady {
-			continue
-		}
-		_, err := g.ensure(ctx, r.Region, r.folder(), v.Content.Stack)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		r.State, r.Detail = ReplicaReady, ""
-		if err != nil {
-			r.State, r.Detail, failed = ReplicaFailed, "could not be made: "+err.Error(), err
-		}
-		if err := g.markReplica(ctx, rec, r); err != nil {
-			return nil, err
-		}
+	failed, err := g.unpackReplicas(ctx, rec, v)
+	if err != nil {
+		return nil, err
 	}
 	if failed != nil {
 		return nil, fault.Newf("ReplicationFailed", "The version '%s' could not be replicated to every region: %v", nameOf(rec), failed).Because(failed)
 	}
 	size := v.Content.SizeGB(30)
 	return decoded(func(v *Version) { v.SizeGB = size }), nil
+}
+
+// replicasAtOnce bounds unpacking: one processor reads, the other writes.
+const replicasAtOnce = 2
+
+// unpackReplicas makes what is not there yet; failed is why one of them could
+// not be made, err what another attempt may not meet.
+func (g *Images) unpackReplicas(ctx context.Context, rec resource.Record, v Version) (failed, err error) {
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(replicasAtOnce)
+	for _, r := range v.Replicas {
+		if r.State == ReplicaReady {
+			continue
+		}
+		group.Go(func() error {
+			_, err := g.ensure(ctx, r.Region, r.folder(), v.Content.Stack)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.State, r.Detail = ReplicaReady, ""
+			if err != nil {
+				r.State, r.Detail = ReplicaFailed, "could not be made: "+err.Error()
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+			return g.markReplica(ctx, rec, r)
+		})
+	}
+	err = group.Wait()
+	return failed, err
 }
 
 func (g *Images) contentOfVersion(ctx context.Context, v Version) (Content, error) {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -17,37 +19,61 @@ import (
 	"millpond/internal/layer"
 )
 
-// importBase makes the layers of a base image from its source.
-func (g *Images) importBase(ctx context.Context, src Source) (layer.Stack, error) {
-	switch src.Kind {
-	case SourceHost:
-		l, err := layer.HostLayer(ctx, g.Blobs)
-		return layer.Stack{l}, err
-	case SourceBootstrap:
-		l, err := g.Worker.Bootstrap(ctx, src.Arg, g.Blobs.Dir, io.Discard)
-		return layer.Stack{l}, err
-	}
-	stack, _, err := g.Blobs.Import(ctx, src.Arg)
-	return stack, err
-}
-
-// capture freezes a disk's writable part into a layer, without the stripped
-// paths and without the named accounts in the account files. The raw layer
-// holds the accounts' password hashes: it is written beside the blobs, and
-// nothing is left of it.
-func (g *Images) capture(ctx context.Context, uid string, strip, accounts []string) (layer.Layer, error) {
+// capture freezes a disk's writable part into layers, lowest first: all but the
+// stripped paths and, when accounts are named, a small one above it with the
+// account files as they are without those accounts. No blob ever holds the
+// accounts' password hashes.
+func (g *Images) capture(ctx context.Context, uid string, strip, accounts []string) (layer.Stack, error) {
 	if len(accounts) == 0 {
-		return g.Worker.Diff(ctx, g.DiskAt(uid), g.Blobs.Dir, strip)
+		l, err := g.Worker.Diff(ctx, g.DiskAt(uid), g.Blobs.Dir, strip)
+		return layer.Stack{l}, err
 	}
+	var files []string
+	for name := range accountFiles {
+		files = append(files, name)
+	}
+	main, err := g.Worker.Diff(ctx, g.DiskAt(uid), g.Blobs.Dir, append(files, strip...))
+	if err != nil {
+		return nil, err
+	}
+	others, touched, err := othersThan(filepath.Join(g.DiskAt(uid).Path, "upper"))
+	if err != nil || !touched {
+		return layer.Stack{main}, err
+	}
+	// The raw copy is written beside the blobs, and nothing is left of it.
 	raw := layer.Blobs{Dir: filepath.Join(g.Blobs.Dir, ".capture-"+uid), Limits: g.Blobs.Limits}
 	if err := g.Worker.Remove(ctx, raw.Dir); err != nil { // of an attempt that was cut short
-		return layer.Layer{}, err
+		return nil, err
 	}
-	l, err := g.Worker.Diff(ctx, g.DiskAt(uid), raw.Dir, strip)
+	l, err := g.Worker.Diff(ctx, g.DiskAt(uid), raw.Dir, others)
 	if err == nil {
 		l, err = g.withoutAccounts(ctx, raw, l, accounts)
 	}
-	return l, errors.Join(err, g.Worker.Remove(context.WithoutCancel(ctx), raw.Dir))
+	return layer.Stack{main, l}, errors.Join(err, g.Worker.Remove(context.WithoutCancel(ctx), raw.Dir))
+}
+
+// othersThan lists what of an upper folder is no account file, and tells whether
+// there is one: the machines' root owns it, and leaves these two directories
+// open to be read.
+func othersThan(upper string) (others []string, touched bool, err error) {
+	for _, dir := range []string{"", "etc"} {
+		entries, err := os.ReadDir(filepath.Join(upper, dir))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		for _, e := range entries {
+			switch name := path.Join(dir, e.Name()); {
+			case accountFiles[name]:
+				touched = true
+			case name != "etc":
+				others = append(others, name)
+			}
+		}
+	}
+	return others, touched, nil
 }
 
 func (g *Images) withoutAccounts(ctx context.Context, raw layer.Blobs, l layer.Layer, accounts []string) (layer.Layer, error) {
@@ -109,6 +135,9 @@ func withoutAccounts(in io.Reader, out io.Writer, accounts []string) error {
 		}
 		if err != nil {
 			return err
+		}
+		if strings.HasPrefix(path.Base(h.Name), ".wh.") {
+			continue // said by the layer below; here it would hide that one's files
 		}
 		if h.Typeflag != tar.TypeReg || !accountFiles[path.Clean(h.Name)] || h.Size > maxAccountFile {
 			if err := tw.WriteHeader(h); err != nil {
