@@ -136,4 +136,3 @@ func val[T any](p *T) T {
 	}
 	return *p
 }
-

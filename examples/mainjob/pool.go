@@ -137,7 +137,7 @@ func (j *mainJob) nodeUser(ctx context.Context) error {
 		}
 		defer client.Close()
 		name, err := remote(ctx, client, "hostname", nil)
-		j.nodeSSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no %s@%s", j.key.path, port, adminUser, host)
+		j.nodeSSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@%s", j.key.path, port, adminUser, host)
 		return name, err
 	})
 }

@@ -38,8 +38,3 @@ func (s *steps) download(name string, step func() (string, error)) error {
 	s.downloads += s.last
 	return err
 }
-
-// line prints something that is no step of its own.
-func (s *steps) line(format string, args ...any) {
-	fmt.Fprintf(s.w, "%6.1f s            %s\n", time.Since(s.begin).Seconds(), fmt.Sprintf(format, args...))
-}
