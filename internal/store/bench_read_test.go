@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"millpond/internal/job"
-	"millpond/internal/pool"
 )
 
 // BenchmarkRead is what clients ask while a job of some size lies in the table.
@@ -43,8 +42,6 @@ func BenchmarkRead(b *testing.B) {
 						check(b, err)
 					}
 				})
-				_, err := db.UpdateJob(b.Context(), db.job.UID, pool.Event{}, func(j *job.Job) error { j.State = job.Deleting; return nil })
-				check(b, err)
 			})
 		})
 	}
