@@ -141,6 +141,17 @@ func TestFlippedByteIsFoundAndRepaired(t *testing.T) {
 			t.Fatal("the damaged replica still serves")
 		}
 	}
+	// A change of the version does not put the damaged copy back into service.
+	spec := r.version("1.0.0")
+	spec.Regions = []gallery.TargetRegion{{Name: "westeurope", Count: 3}, {Name: "eastus"}}
+	_, err = r.PutVersion(ctx, spec)
+	must(t, err)
+	r.work()
+	v, err = r.GetVersion(ctx, v.ID())
+	must(t, err)
+	if s := v.Body.Status(); s.Regions[0].Progress != 66 || !strings.Contains(s.Regions[0].Details, "replica 0: damaged") {
+		t.Fatalf("status after the change %+v", s)
+	}
 	n, err := r.RepairReplicas(ctx)
 	must(t, err)
 	again, err := r.VerifyReplicas(ctx)

@@ -52,8 +52,8 @@ func (g *Images) unpackReplicas(ctx context.Context, rec resource.Record, v Vers
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(replicasAtOnce)
 	for _, r := range v.Replicas {
-		if r.State == ReplicaReady {
-			continue
+		if r.State != ReplicaPending {
+			continue // a damaged one is there, and RepairReplicas makes it anew
 		}
 		group.Go(func() error {
 			_, err := g.ensure(ctx, r.Region, r.folder(), v.Content.Stack)

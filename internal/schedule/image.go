@@ -35,9 +35,9 @@ const (
 )
 
 const (
-	imageSlots  = 2         // two cores, one disk
-	imageTries  = 5         // attempts at an operation whose errors may pass
-	verifyEvery = time.Hour // how often every replica is read and compared
+	imageSlots  = 2             // two cores, one disk
+	imageTries  = 5             // attempts at an operation whose errors may pass
+	verifyEvery = 6 * time.Hour // how often every replica is read and compared
 )
 
 // NewImages makes the loop; nothing runs before Run or Pass. ended may be nil.
