@@ -1,4 +1,3 @@
-// Command millpond-node is the agent: the first process of every machine.
 package main
 
 import (

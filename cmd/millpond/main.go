@@ -1,4 +1,3 @@
-// Command millpond serves Azure Batch on this machine.
 package main
 
 import (

@@ -6,5 +6,6 @@
 // account (pool, job) and the other things a group holds (gallery, machine):
 // deleting a group asks its caller, a schedule loop, to delete those. It stores
 // no address of any kind; an account's endpoint is built by the face that is
-// asked. Called by web/armapi, web/batchapi, gallery, pool, schedule and app.
+// asked. web/armapi, schedule and app call it; web/batchapi and gallery reach it
+// through small interfaces of theirs, which app fills.
 package account

@@ -6,6 +6,6 @@
 // It refuses to own virtual machines (machine: asked through Sources), pools
 // (pool: this room answers ImageFor and TreeFor in its own words), bytes of
 // layers (layer) and the order in which long work is done (schedule calls
-// Work for each open operation). The Resource Manager face and schedule call
-// it.
+// Work for each open operation). The Resource Manager face, the admin face,
+// machine and schedule call it; the data plane lists its catalogue.
 package gallery

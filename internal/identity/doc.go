@@ -8,5 +8,6 @@
 //
 // It refuses to own Batch account keys (account does), HTTP and the form of
 // error bodies (web does), and which subscription belongs to which tenant
-// (account does). Faces ask it; account, gallery and pool ask it for roles.
+// (account does). Faces ask it; account and gallery ask it for roles; pool and
+// job know its Principal; machine lets it hash passwords.
 package identity

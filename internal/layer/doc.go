@@ -3,8 +3,8 @@
 // in a store folder) and disks (the writable part over a tree).
 //
 // It refuses to know accounts, regions, galleries or pools: a store folder is
-// given by its caller. gallery, machine, schedule, provider and provider/local
-// use it; web/registry will. Work on files that belong to machines is done
+// given by its caller. gallery, schedule, provider and provider/local use
+// it; web/registry will. Work on files that belong to machines is done
 // through Worker, which provider/local runs inside the outer user namespace;
 // Local is that work. Blobs (put, import, export, collect) is the server's own.
 //
