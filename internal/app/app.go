@@ -89,6 +89,9 @@ func open(ctx context.Context, up cli.Up) (a *App, err error) {
 		return a, err
 	}
 	if up.HTTP != "" {
+		if err = onLoopback(up.HTTP); err != nil {
+			return a, err
+		}
 		if a.plain, err = listen(up.HTTP, "--http"); err != nil {
 			return a, err
 		}
@@ -130,6 +133,16 @@ func listen(address, flag string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s %s: %w", flag, address, err)
 	}
 	return l, nil
+}
+
+// onLoopback keeps plain HTTP on this machine: a shared key signs requests but
+// hides nothing.
+func onLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
+		return nil
+	}
+	return fmt.Errorf("--http %s: plain HTTP is served on loopback only (127.0.0.1:PORT); other machines use --listen", address)
 }
 
 func logger(level string) (*slog.Logger, error) {

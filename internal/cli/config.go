@@ -22,7 +22,6 @@ type Up struct {
 	KeepNodes   bool     `yaml:"keep-nodes"` // nodes go on when the server ends
 	NoAdminFile bool     `yaml:"no-admin-file"`
 	Alias       []string `yaml:"alias"`       // PUBLISHER:OFFER:SKU=SOURCE
-	Provider    string   `yaml:"provider"`    // local or fake
 	Database    string   `yaml:"database"`    // PostgreSQL URL; "" = SQLite in the folder
 	Location    string   `yaml:"location"`    // region of the account made at first start
 	SSHPort     int      `yaml:"ssh-port"`    // first port for SSH into nodes
@@ -69,7 +68,6 @@ starts go on where the last one stopped.`,
 	f.BoolVar(&up.NoAdminFile, "no-admin-file", false, "do not write admin.json with its secrets")
 	f.StringVar(&file, "config", "", "configuration file (YAML, same names as the flags)")
 	f.StringArrayVar(&up.Alias, "alias", nil, "serve an image from another source: PUBLISHER:OFFER:SKU=SOURCE (a tar, an OCI layout, debootstrap:SUITE, host)")
-	f.StringVar(&up.Provider, "provider", "local", "what gives machines: local")
 	f.StringVar(&up.Database, "database", "", "PostgreSQL URL; empty = SQLite in the data folder")
 	f.StringVar(&up.Location, "location", "westeurope", "region of the account made at the first start")
 	f.IntVar(&up.SSHPort, "ssh-port", 50000, "first port tried for SSH into nodes")

@@ -50,7 +50,6 @@ type Spec struct {
 	PoolID             string                    `json:"poolId"`
 	Priority           int                       `json:"priority"`
 	MaxParallelTasks   int                       `json:"maxParallelTasks"` // -1 = no limit
-	AllowPreemption    bool                      `json:"allowPreemption"`
 	MaxWallClock       resource.Span             `json:"maxWallClock"`
 	MaxTaskRetries     int                       `json:"maxTaskRetries"`
 	Environment        []pool.EnvironmentSetting `json:"environment"`

@@ -30,13 +30,13 @@ func (a *API) createJob(c *web.Call) (web.Reply, error) {
 
 func jobSpec(in *JobAdd) (job.Spec, error) {
 	var p fault.Problems
-	p.Add(onlySupports("", in, "id", "displayName", "poolInfo", "priority", "maxParallelTasks", "allowTaskPreemption",
+	p.Add(onlySupports("", in, "id", "displayName", "poolInfo", "priority", "maxParallelTasks",
 		"constraints", "commonEnvironmentSettings", "metadata", "onAllTasksComplete", "onTaskFailure"))
 	if string(val(in.OnTaskFailure)) == "performexitoptionsjobaction" {
 		p.Add(fault.Unsupported("onTaskFailure", "Exit conditions of tasks are not supported by this release."))
 	}
 	s := job.Spec{
-		ID: val(in.ID), DisplayName: val(in.DisplayName), Priority: intOf(in.Priority), AllowPreemption: val(in.AllowTaskPreemption),
+		ID: val(in.ID), DisplayName: val(in.DisplayName), Priority: intOf(in.Priority),
 		MaxParallelTasks: intOf(in.MaxParallelTasks), Environment: environment(in.CommonEnvironmentSettings),
 		EmptyEnvironment:   in.CommonEnvironmentSettings != nil && len(in.CommonEnvironmentSettings) == 0,
 		OnAllTasksComplete: string(val(in.OnAllTasksComplete)), OnTaskFailure: string(val(in.OnTaskFailure)),
@@ -136,7 +136,7 @@ func (a *API) updateJob(c *web.Call) (web.Reply, error) {
 	if err := c.Decode(&body); err != nil {
 		return web.Reply{}, err
 	}
-	if err := onlySupports("", &body, "poolInfo", "priority", "maxParallelTasks", "allowTaskPreemption", "constraints",
+	if err := onlySupports("", &body, "poolInfo", "priority", "maxParallelTasks", "constraints",
 		"metadata", "onAllTasksComplete"); err != nil {
 		return web.Reply{}, err
 	}
@@ -146,9 +146,6 @@ func (a *API) updateJob(c *web.Call) (web.Reply, error) {
 		}
 		if body.MaxParallelTasks != nil {
 			s.MaxParallelTasks = intOf(body.MaxParallelTasks)
-		}
-		if body.AllowTaskPreemption != nil {
-			s.AllowPreemption = *body.AllowTaskPreemption
 		}
 		if body.Metadata != nil {
 			s.Metadata = metadata(body.Metadata)
@@ -210,7 +207,7 @@ func jobOut(c *web.Call, j *job.Job) *Job {
 		LastModified: web.At(j.Modified), CreationTime: web.At(j.Created),
 		State: new(JobState(j.State)), StateTransitionTime: web.At(j.StateAt), PreviousStateTransitionTime: web.At(j.PreviousAt),
 		Priority: countOf(s.Priority), MaxParallelTasks: countOf(s.MaxParallelTasks),
-		UsesTaskDependencies: new(false), AllowTaskPreemption: new(s.AllowPreemption),
+		UsesTaskDependencies: new(false), AllowTaskPreemption: new(false),
 		Constraints:               &JobConstraints{MaxWallClockTime: web.For(s.MaxWallClock), MaxTaskRetryCount: countOf(s.MaxTaskRetries)},
 		CommonEnvironmentSettings: environmentOut(s.Environment), PoolInfo: &PoolInfo{PoolID: new(s.PoolID)},
 		Metadata: metadataOut(s.Metadata),
