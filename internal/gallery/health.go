@@ -33,6 +33,9 @@ func (g *Images) VerifyReplicas(ctx context.Context) ([]Damage, error) {
 		r.State, r.Detail = ReplicaDamaged, "damaged: "+damage.Path+": "+damage.Reason
 		return g.markReplica(ctx, item.Record, r)
 	})
+	if len(found) > 0 {
+		g.Wake() // their repair
+	}
 	return found, err
 }
 
