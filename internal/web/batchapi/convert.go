@@ -150,37 +150,5 @@ func exitOut(code *int) *int32 {
 	return countOf(*code)
 }
 
-// page runs a list in pages: next gives up to limit items after a key, keep
-// filters them. It reads on until the page is full, so that a filter never
-// makes short pages, and gives the key of the last item if more may follow.
-func page[T any](c *web.Call, next func(after string, limit int) ([]T, error), key func(T) string, keep func(T) bool) ([]T, string, error) {
-	want, err := c.Paging()
-	if err != nil {
-		return nil, "", err
-	}
-	var out []T
-	after := want.After
-	for {
-		items, err := next(after, want.Max+1)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, item := range items {
-			if keep != nil && !keep(item) {
-				after = key(item)
-				continue
-			}
-			if len(out) == want.Max {
-				return out, after, nil
-			}
-			out = append(out, item)
-			after = key(item)
-		}
-		if len(items) <= want.Max {
-			return out, "", nil
-		}
-	}
-}
-
 // deleted is the reply to a delete: no body and no ETag.
 func deleted() web.Reply { return web.Reply{} }

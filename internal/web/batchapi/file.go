@@ -89,10 +89,6 @@ func (a *API) listFiles(c *web.Call, find func(*web.Call) (place, error)) (web.R
 	if err != nil {
 		return web.Reply{}, err
 	}
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
 	files, err := a.Reach.ListFiles(c.Context(), at.node, at.root, recursive)
 	if err != nil {
 		return web.Reply{}, err
@@ -101,33 +97,35 @@ func (a *API) listFiles(c *web.Call, find func(*web.Call) (place, error)) (web.R
 		pool.File
 		n int
 	}
-	entries, next, err := page(c, func(after string, limit int) ([]entry, error) {
-		from, _ := strconv.Atoi(after)
-		var out []entry
-		for i := from; i < len(files) && len(out) < limit; i++ {
-			out = append(out, entry{files[i], i + 1})
-		}
-		return out, nil
-	}, func(e entry) string { return strconv.Itoa(e.n) }, func(e entry) bool {
-		return filter.Match(func(p string) any {
-			if p == "name" {
-				return e.Path
+	return list(c, listing[entry, NodeFile]{
+		of: "files", key: func(e entry) string { return strconv.Itoa(e.n) },
+		next: func(after string, limit int) ([]entry, error) {
+			from, _ := strconv.Atoi(after)
+			var out []entry
+			for i := from; i < len(files) && len(out) < limit; i++ {
+				out = append(out, entry{files[i], i + 1})
 			}
-			return nil
-		})
+			return out, nil
+		},
+		field: func(e entry) func(string) any {
+			return func(path string) any {
+				if path == "name" {
+					return e.Path
+				}
+				return nil
+			}
+		},
+		show: always(func(e entry) NodeFile { return fileOut(at, e.File) }),
 	})
-	if err != nil {
-		return web.Reply{}, err
+}
+
+func fileOut(at place, f pool.File) NodeFile {
+	out := NodeFile{Name: new(f.Path), URL: new(at.base + "/" + (&url.URL{Path: f.Path}).EscapedPath()), IsDirectory: new(f.Dir)}
+	if !f.Dir {
+		out.Properties = &FileProperties{LastModified: web.At(f.Modified), ContentLength: new(f.Size),
+			ContentType: new(contentType(f.Path)), FileMode: new(mode(f))}
 	}
-	out := make([]NodeFile, len(entries))
-	for i, e := range entries {
-		out[i] = NodeFile{Name: new(e.Path), URL: new(at.base + "/" + (&url.URL{Path: e.Path}).EscapedPath()), IsDirectory: new(e.Dir)}
-		if !e.Dir {
-			out[i].Properties = &FileProperties{LastModified: web.At(e.Modified), ContentLength: new(e.Size),
-				ContentType: new(contentType(e.Path)), FileMode: new(mode(e.File))}
-		}
-	}
-	return web.List("files", out, c.NextLink(next)), nil
+	return out
 }
 
 func mode(f pool.File) string { return fmt.Sprintf("0o%o", f.Mode) }

@@ -7,35 +7,31 @@ import (
 )
 
 func (a *API) listSupportedImages(c *web.Call) (web.Reply, error) {
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
 	listed, err := a.Images.List(c.Context())
 	if err != nil {
 		return web.Reply{}, err
 	}
-	items, next, err := page(c, func(after string, limit int) ([]gallery.Listed, error) {
-		var rest []gallery.Listed
-		for _, l := range listed {
-			if l.Key() > after && len(rest) < limit {
-				rest = append(rest, l)
+	return list(c, listing[gallery.Listed, SupportedImage]{
+		of: "supportedimages", field: imageField, key: func(l gallery.Listed) string { return l.Key() },
+		next: func(after string, limit int) ([]gallery.Listed, error) {
+			var rest []gallery.Listed
+			for _, l := range listed {
+				if l.Key() > after && len(rest) < limit {
+					rest = append(rest, l)
+				}
 			}
-		}
-		return rest, nil
-	}, func(l gallery.Listed) string { return l.Key() }, func(l gallery.Listed) bool { return filter.Match(imageField(l)) })
-	if err != nil {
-		return web.Reply{}, err
+			return rest, nil
+		},
+		show: always(supportedOut),
+	})
+}
+
+func supportedOut(l gallery.Listed) SupportedImage {
+	return SupportedImage{
+		ImageReference:   &ImageReference{Publisher: new(l.Publisher), Offer: new(l.Offer), SKU: new(l.SKU), Version: new("latest")},
+		VerificationType: new(ImageVerificationType(verification(l))), NodeAgentSKUID: new(l.AgentSKU),
+		Capabilities: l.Capabilities, OSType: new(OSType(l.OSType)),
 	}
-	out := make([]SupportedImage, len(items))
-	for i, l := range items {
-		out[i] = SupportedImage{
-			ImageReference:   &ImageReference{Publisher: new(l.Publisher), Offer: new(l.Offer), SKU: new(l.SKU), Version: new("latest")},
-			VerificationType: new(ImageVerificationType(verification(l))), NodeAgentSKUID: new(l.AgentSKU),
-			Capabilities: l.Capabilities, OSType: new(OSType(l.OSType)),
-		}
-	}
-	return web.List("supportedimages", out, c.NextLink(next)), nil
 }
 
 func verification(l gallery.Listed) string {
@@ -70,33 +66,28 @@ func (a *API) listPoolNodeCounts(c *web.Call) (web.Reply, error) {
 	if err != nil {
 		return web.Reply{}, err
 	}
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
 	ctx := c.Context()
 	counts, err := a.PoolStore.NodeCounts(ctx, acct.Owner.UID)
 	if err != nil {
 		return web.Reply{}, err
 	}
-	pools, next, err := page(c, func(after string, limit int) ([]*pool.Pool, error) {
-		return a.PoolStore.ListPools(ctx, acct.Owner.UID, after, limit)
-	}, func(p *pool.Pool) string { return folded(p.Spec.ID) }, func(p *pool.Pool) bool {
-		return filter.Match(func(path string) any {
-			if path == "poolId" {
-				return p.Spec.ID
+	return list(c, listing[*pool.Pool, PoolNodeCounts]{
+		of: "poolnodecounts", key: poolKey,
+		next: func(after string, limit int) ([]*pool.Pool, error) {
+			return a.PoolStore.ListPools(ctx, acct.Owner.UID, after, limit)
+		},
+		field: func(p *pool.Pool) func(string) any {
+			return func(path string) any {
+				if path == "poolId" {
+					return p.Spec.ID
+				}
+				return nil
 			}
-			return nil
-		})
+		},
+		show: always(func(p *pool.Pool) PoolNodeCounts {
+			return PoolNodeCounts{PoolID: new(p.Spec.ID), Dedicated: stateCounts(counts[p.UID][true]), LowPriority: stateCounts(counts[p.UID][false])}
+		}),
 	})
-	if err != nil {
-		return web.Reply{}, err
-	}
-	out := make([]PoolNodeCounts, len(pools))
-	for i, p := range pools {
-		out[i] = PoolNodeCounts{PoolID: new(p.Spec.ID), Dedicated: stateCounts(counts[p.UID][true]), LowPriority: stateCounts(counts[p.UID][false])}
-	}
-	return web.List("poolnodecounts", out, c.NextLink(next)), nil
 }
 
 // stateCounts shows every state, also those without a node.

@@ -87,21 +87,13 @@ func (a *API) listJobs(c *web.Call) (web.Reply, error) {
 	if err != nil {
 		return web.Reply{}, err
 	}
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
-	jobs, next, err := page(c, func(after string, limit int) ([]*job.Job, error) {
-		return a.JobStore.ListJobs(c.Context(), acct.Owner.UID, after, limit)
-	}, func(j *job.Job) string { return folded(j.Spec.ID) }, func(j *job.Job) bool { return filter.Match(jobField(j)) })
-	if err != nil {
-		return web.Reply{}, err
-	}
-	out := make([]*Job, len(jobs))
-	for i, j := range jobs {
-		out[i] = jobOut(c, j)
-	}
-	return web.List("jobs", out, c.NextLink(next)), nil
+	return list(c, listing[*job.Job, *Job]{
+		of: "jobs", field: jobField, key: func(j *job.Job) string { return folded(j.Spec.ID) },
+		next: func(after string, limit int) ([]*job.Job, error) {
+			return a.JobStore.ListJobs(c.Context(), acct.Owner.UID, after, limit)
+		},
+		show: always(func(j *job.Job) *Job { return jobOut(c, j) }),
+	})
 }
 
 func (a *API) findJob(c *web.Call) (*job.Job, error) {

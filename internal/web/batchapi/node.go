@@ -13,27 +13,17 @@ func (a *API) listNodes(c *web.Call) (web.Reply, error) {
 	if err != nil {
 		return web.Reply{}, err
 	}
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
-	nodes, next, err := page(c, func(after string, limit int) ([]*pool.Node, error) {
-		return a.NodeStore.ListNodes(c.Context(), p.UID, after, limit)
-	}, func(n *pool.Node) string { return folded(n.ID) }, func(n *pool.Node) bool { return filter.Match(nodeField(n)) })
-	if err != nil {
-		return web.Reply{}, err
-	}
 	sel, err := c.Select()
 	if err != nil {
 		return web.Reply{}, err
 	}
-	out := make([]*Node, len(nodes))
-	for i, n := range nodes {
-		if out[i], err = a.nodeOut(c, p, n, sel.Has("recentTasks")); err != nil {
-			return web.Reply{}, err
-		}
-	}
-	return web.List("nodes", out, c.NextLink(next)), nil
+	return list(c, listing[*pool.Node, *Node]{
+		of: "nodes", field: nodeField, key: func(n *pool.Node) string { return folded(n.ID) },
+		next: func(after string, limit int) ([]*pool.Node, error) {
+			return a.NodeStore.ListNodes(c.Context(), p.UID, after, limit)
+		},
+		show: func(n *pool.Node) (*Node, error) { return a.nodeOut(c, p, n, sel.Has("recentTasks")) },
+	})
 }
 
 func (a *API) getNode(c *web.Call) (web.Reply, error) {

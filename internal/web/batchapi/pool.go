@@ -37,22 +37,16 @@ func (a *API) listPools(c *web.Call) (web.Reply, error) {
 	if err != nil {
 		return web.Reply{}, err
 	}
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
-	pools, next, err := page(c, func(after string, limit int) ([]*pool.Pool, error) {
-		return a.PoolStore.ListPools(c.Context(), acct.Owner.UID, after, limit)
-	}, func(p *pool.Pool) string { return folded(p.Spec.ID) }, func(p *pool.Pool) bool { return filter.Match(poolField(p)) })
-	if err != nil {
-		return web.Reply{}, err
-	}
-	out := make([]*Pool, len(pools))
-	for i, p := range pools {
-		out[i] = poolOut(c, p)
-	}
-	return web.List("pools", out, c.NextLink(next)), nil
+	return list(c, listing[*pool.Pool, *Pool]{
+		of: "pools", key: poolKey, field: poolField,
+		next: func(after string, limit int) ([]*pool.Pool, error) {
+			return a.PoolStore.ListPools(c.Context(), acct.Owner.UID, after, limit)
+		},
+		show: always(func(p *pool.Pool) *Pool { return poolOut(c, p) }),
+	})
 }
+
+func poolKey(p *pool.Pool) string { return folded(p.Spec.ID) }
 
 // findPool is the pool of the path, with the read's conditions checked.
 func (a *API) findPool(c *web.Call) (Account, *pool.Pool, error) {

@@ -123,21 +123,13 @@ func (a *API) listTasks(c *web.Call) (web.Reply, error) {
 	if err != nil {
 		return web.Reply{}, err
 	}
-	filter, err := c.Filter()
-	if err != nil {
-		return web.Reply{}, err
-	}
-	tasks, next, err := page(c, func(after string, limit int) ([]*job.Task, error) {
-		return a.TaskStore.ListTasks(c.Context(), j.UID, "", after, limit)
-	}, func(t *job.Task) string { return folded(t.Spec.ID) }, func(t *job.Task) bool { return filter.Match(taskField(t)) })
-	if err != nil {
-		return web.Reply{}, err
-	}
-	out := make([]*Task, len(tasks))
-	for i, t := range tasks {
-		out[i] = taskOut(c, j, t)
-	}
-	return web.List("tasks", out, c.NextLink(next)), nil
+	return list(c, listing[*job.Task, *Task]{
+		of: "tasks", field: taskField, key: func(t *job.Task) string { return folded(t.Spec.ID) },
+		next: func(after string, limit int) ([]*job.Task, error) {
+			return a.TaskStore.ListTasks(c.Context(), j.UID, "", after, limit)
+		},
+		show: always(func(t *job.Task) *Task { return taskOut(c, j, t) }),
+	})
 }
 
 func (a *API) findTask(c *web.Call) (*job.Job, *job.Task, error) {
