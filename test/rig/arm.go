@@ -39,7 +39,7 @@ func (s *Server) Bearer() *ARM {
 	for _, audience := range []string{"https://management.azure.com/", "https://batch.core.windows.net/"} {
 		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {s.ClientID}, "client_secret": {s.ClientSecret},
 			"scope": {audience + ".default"}}
-		resp, err := a.http.PostForm(s.LoginURL+"/"+s.TenantID+"/oauth2/v2.0/token", form) //nolint:noctx // the client has a timeout
+		resp, err := a.http.PostForm(s.LoginURL+"/"+s.TenantID+"/oauth2/v2.0/token", form)
 		if err != nil {
 			s.tb.Fatal(err)
 		}
