@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 
 	"millpond/internal/fault"
 	"millpond/internal/pool"
@@ -157,8 +158,8 @@ func imageError(err error) pool.ResizeError {
 
 // reason is the part of an error that a client may read.
 func reason(err error) string {
-	if fault.CodeOf(err) != "" {
-		return err.Error()
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Message != "" {
+		return f.Message
 	}
 	return "The image of the pool could not be made ready: " + err.Error()
 }

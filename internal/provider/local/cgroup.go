@@ -81,7 +81,7 @@ func (c *cgroups) limitByV1(name string, found cgroupMounts, ids idMap, limits L
 	case found.cpu == "" || found.memory == "":
 		return "no limits: " + why + ", and cgroup v1 has none either"
 	case limits != LimitsOn:
-		return "no limits: " + why + "; cgroup v1 has them, at up to 10 ms a controller for each machine (switched on by configuration)"
+		return "no limits: " + why + "; cgroup v1 has them, at up to 10 ms a controller for each machine (switched on by --limits on)"
 	}
 	var err1, err2 error
 	c.CPU, err1 = makeGroup(filepath.Join(found.cpu, name), ids, "cgroup.procs", "tasks")
