@@ -54,9 +54,8 @@ type world struct {
 
 	byPath, byHost http.Handler
 
-	mu     sync.Mutex
-	nodes  map[string]*node // uid
-	closed bool
+	mu    sync.Mutex
+	nodes map[string]*node // uid
 }
 
 func newWorld(t *testing.T) *world {
