@@ -3,9 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -15,18 +17,19 @@ import (
 // Up is the server's configuration. A flag wins over MILLPOND_* in the
 // environment, which wins over the file; all three have the same names.
 type Up struct {
-	Data        string   `yaml:"data"`       // folder of everything kept
-	Listen      string   `yaml:"listen"`     // TLS listener
-	HTTP        string   `yaml:"http"`       // plain listener for shared-key clients; "" = none
-	Offline     bool     `yaml:"offline"`    // never fetch anything from outside
-	KeepNodes   bool     `yaml:"keep-nodes"` // nodes go on when the server ends
-	NoAdminFile bool     `yaml:"no-admin-file"`
-	Alias       []string `yaml:"alias"`       // PUBLISHER:OFFER:SKU=SOURCE
-	Database    string   `yaml:"database"`    // PostgreSQL URL; "" = SQLite in the folder
-	Location    string   `yaml:"location"`    // region of the account made at first start
-	SSHPort     int      `yaml:"ssh-port"`    // first port for SSH into nodes
-	LogLevel    string   `yaml:"log-level"`   // debug, info, warn, error
-	TasksTmpfs  bool     `yaml:"tasks-tmpfs"` // task directories in memory
+	Data        string // folder of everything kept
+	Listen      string // TLS listener
+	HTTP        string // plain listener for shared-key clients; "" = none
+	Offline     bool   // never fetch anything from outside
+	KeepNodes   bool   // nodes go on when the server ends
+	NoAdminFile bool
+	Alias       []string // PUBLISHER:OFFER:SKU=SOURCE
+	Database    string   // PostgreSQL URL; "" = SQLite in the folder
+	Location    string   // region of the account made at first start
+	SSHPort     int      // first port for SSH into nodes
+	Limits      string   // auto, on, off: whether nodes are held to their size
+	LogLevel    string   // debug, info, warn, error
+	TasksTmpfs  bool     // task directories in memory
 }
 
 // Ready is what up prints once the server answers.
@@ -71,6 +74,7 @@ starts go on where the last one stopped.`,
 	f.StringVar(&up.Database, "database", "", "PostgreSQL URL; empty = SQLite in the data folder")
 	f.StringVar(&up.Location, "location", "westeurope", "region of the account made at the first start")
 	f.IntVar(&up.SSHPort, "ssh-port", 50000, "first port tried for SSH into nodes")
+	f.StringVar(&up.Limits, "limits", "auto", "hold nodes to the cores and memory of their size: auto (where it costs nothing), on, off")
 	f.StringVar(&up.LogLevel, "log-level", "warn", "debug, info, warn or error")
 	f.BoolVar(&up.TasksTmpfs, "tasks-tmpfs", false, "keep task directories in memory")
 	return c
@@ -83,19 +87,9 @@ func fill(c *cobra.Command, up *Up, file string) error {
 	}
 	given := map[string]string{}
 	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return usageError{fmt.Errorf("configuration: %w", err)}
-		}
-		if err := yaml.UnmarshalWithOptions(text, &Up{}, yaml.Strict()); err != nil {
-			return usageError{fmt.Errorf("configuration %s: %s", file, yaml.FormatError(err, false, false))}
-		}
-		raw := map[string]any{}
-		if err := yaml.Unmarshal(text, &raw); err != nil {
+		var err error
+		if given, err = readFile(c, file); err != nil {
 			return usageError{fmt.Errorf("configuration %s: %w", file, err)}
-		}
-		for name, v := range raw {
-			given[name] = flagText(v)
 		}
 	}
 	for _, entry := range os.Environ() {
@@ -109,6 +103,9 @@ func fill(c *cobra.Command, up *Up, file string) error {
 		if flag == nil || flag.Changed || name == "config" || name == "data" && c.Flags().Changed("data") {
 			continue
 		}
+		if v == "" && flag.Value.Type() == "stringArray" {
+			continue
+		}
 		for _, one := range strings.Split(v, "\n") {
 			if err := c.Flags().Set(name, one); err != nil {
 				return usageError{fmt.Errorf("%s: %w", name, err)}
@@ -120,17 +117,72 @@ func fill(c *cobra.Command, up *Up, file string) error {
 	return err
 }
 
-// flagText writes a value of the file as a flag takes it; lists one a line.
-func flagText(v any) string {
-	if list, ok := v.([]any); ok {
-		parts := make([]string, len(list))
-		for i, item := range list {
-			parts[i] = fmt.Sprint(item)
-		}
-		return strings.Join(parts, "\n")
+// readFile reads the settings of a configuration file as the flags of their
+// names take them. A setting without a value is as if it were not there.
+func readFile(c *cobra.Command, file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprint(v)
+	raw := map[string]any{}
+	if err := yaml.Unmarshal(text, &raw); err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.New(yaml.FormatError(err, false, false))
+	}
+	given := map[string]string{}
+	var wrong []string
+	for name, v := range raw {
+		flag := c.Flags().Lookup(name)
+		switch {
+		case flag == nil || name == "config" || name == "help":
+			wrong = append(wrong, fmt.Sprintf("there is no setting %q", name))
+		case v != nil:
+			text, must := flagText(flag.Value.Type(), v)
+			if must != "" {
+				wrong = append(wrong, name+" must be "+must)
+			}
+			given[name] = text
+		}
+	}
+	slices.Sort(wrong)
+	if len(wrong) > 0 {
+		return nil, errors.New(strings.Join(wrong, "; "))
+	}
+	return given, nil
 }
+
+// flagText writes a value of the file as a flag of the type takes it, lists one
+// a line; must says what a value of another kind should have been.
+func flagText(kind string, v any) (text, must string) {
+	switch v := v.(type) {
+	case bool:
+		if kind == "bool" {
+			return fmt.Sprint(v), ""
+		}
+	case int64, uint64:
+		if kind == "int" {
+			return fmt.Sprint(v), ""
+		}
+	case string:
+		if kind == "string" && !strings.Contains(v, "\n") {
+			return v, ""
+		}
+	case []any:
+		parts := make([]string, len(v))
+		for i, item := range v {
+			part, ok := item.(string)
+			if !ok || kind != "stringArray" || strings.Contains(part, "\n") {
+				return "", kinds[kind]
+			}
+			parts[i] = part
+		}
+		return strings.Join(parts, "\n"), ""
+	}
+	return "", kinds[kind]
+}
+
+// kinds says in words what a flag's type takes.
+var kinds = map[string]string{"bool": "true or false", "int": "a whole number", "string": "a line of text (in quotes if it looks like something else)",
+	"stringArray": "a list of texts"}
 
 // dataDir is --data, MILLPOND_DATA, or millpond in the user's data home.
 func dataDir(c *cobra.Command) (string, error) {

@@ -59,6 +59,7 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	strictCompletion(root)
 	err := root.ExecuteContext(ctx)
 	var ended exitError
 	var usage usageError
@@ -100,6 +101,18 @@ run unchanged, with nodes that boot from your own images.
 	root.PersistentFlags().String("data", "", "the server's data folder (default $MILLPOND_DATA, else millpond in the user's data home)")
 	root.AddCommand(newUp(p), newEnv(), newAzSetup(), newExec(), newImage(), newDoctor(p), newVersion(p))
 	return root
+}
+
+// strictCompletion adds cobra's completion command, which by itself answers a
+// shell it does not know with its help. It writes where root writes, so that
+// has to be set before.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = noArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 }
 
 func noArgs(_ *cobra.Command, args []string) error {
