@@ -163,7 +163,11 @@ func (a *App) openProvider(ctx context.Context) error {
 	if _, err := os.Stat(agent); err != nil {
 		return fmt.Errorf("the node agent is missing beside this program: %w", err)
 	}
-	a.provider, err = local.Open(ctx, local.Config{DataDir: a.up.Data, Millpond: self, Agent: agent, TasksTmpfs: a.up.TasksTmpfs, Log: a.log})
+	limits, ok := map[string]local.Limits{"": local.LimitsAuto, "auto": local.LimitsAuto, "on": local.LimitsOn, "off": local.LimitsOff}[a.up.Limits]
+	if !ok {
+		return fmt.Errorf("--limits %s: the value must be auto, on or off", a.up.Limits)
+	}
+	a.provider, err = local.Open(ctx, local.Config{DataDir: a.up.Data, Millpond: self, Agent: agent, Limits: limits, TasksTmpfs: a.up.TasksTmpfs, Log: a.log})
 	return err
 }
 
