@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -125,24 +124,6 @@ func (a *App) database() store.Config {
 		c.SQLite = a.folder.path("millpond.db")
 	}
 	return c
-}
-
-func listen(address, flag string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", flag, address, err)
-	}
-	return l, nil
-}
-
-// onLoopback keeps plain HTTP on this machine: a shared key signs requests but
-// hides nothing.
-func onLoopback(address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
-		return nil
-	}
-	return fmt.Errorf("--http %s: plain HTTP is served on loopback only (127.0.0.1:PORT); other machines use --listen", address)
 }
 
 func logger(level string) (*slog.Logger, error) {
@@ -263,9 +244,6 @@ func (a *App) setAliases(ctx context.Context) error {
 	return nil
 }
 
-// drainTime is how long open requests may take after the server was asked to end.
-const drainTime = 5 * time.Second
-
 func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 	agents, err := a.agentListener()
 	if err != nil {
@@ -278,8 +256,7 @@ func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 	group.Go(func() error { return a.vmOps.Run(ctx) })
 	group.Go(func() error { return a.deletes.Run(ctx) })
 	serve := func(handler http.Handler, start func(*http.Server) error) {
-		s := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-			MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+		s, stop := a.newServer(handler)
 		group.Go(func() error {
 			if err := start(s); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -288,13 +265,7 @@ func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 		})
 		group.Go(func() error {
 			<-ctx.Done()
-			// The parent context is over; draining gets a short one of its own.
-			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-			defer cancel()
-			if s.Shutdown(drain) != nil {
-				return s.Close()
-			}
-			return nil
+			return stop(context.WithoutCancel(ctx))
 		})
 	}
 	serve(a.faces, func(s *http.Server) error {
@@ -306,23 +277,6 @@ func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 	}
 	ready(cli.Ready{URL: baseURL("https", a.tls), HTTPURL: a.httpURL(), Data: a.up.Data})
 	return group.Wait()
-}
-
-// agentListener is the socket agents dial; a stale one of a killed server is
-// replaced.
-func (a *App) agentListener() (net.Listener, error) {
-	path := filepath.Join(a.provider.Sockets(), a.provider.Gateway())
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.provider.Admit(path); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
 }
 
 // close releases everything, in the reverse order; parts that were never
