@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"millpond/internal/fault"
 	"millpond/internal/job"
@@ -49,20 +51,30 @@ func (a *API) taskPlace(c *web.Call) (place, error) {
 	return place{node: t.NodeUID, root: t.Dir(j.Spec.ID), base: c.URL("jobs", j.Spec.ID, "tasks", t.Spec.ID, "files")}, nil
 }
 
-// filePath is the file the request names, made safe: it stays below root
-// whatever it says.
-func filePath(c *web.Call, root string) (string, error) {
+// url is the address of a file below the place, its slashes as they are.
+func (p place) url(name string) string {
+	return p.base + (&url.URL{Path: "/" + name}).EscapedPath()
+}
+
+// on is the path of a file below the node's root directory; agents take only
+// clean, relative ones.
+func (p place) on(name string) string { return strings.TrimPrefix(path.Join(p.root, name), "/") }
+
+// filePath is the file the request names, below the place and clean: it stays
+// there whatever it says.
+func filePath(c *web.Call) (string, error) {
 	name := strings.ReplaceAll(c.Param("filePath"), `\`, "/")
-	for _, part := range strings.Split(name, "/") {
-		if part == ".." || strings.ContainsRune(part, 0) {
-			return "", fault.New("InvalidUri", "").With("Reason", "The file path must not hold '..'.")
-		}
+	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		return "", fault.New("InvalidUri", "").With("Reason", "The file path must be UTF-8 and must not hold a NUL.")
 	}
-	clean := path.Clean("/" + name)
-	if clean == "/" {
+	if slices.Contains(strings.Split(name, "/"), "..") {
+		return "", fault.New("InvalidUri", "").With("Reason", "The file path must not hold '..'.")
+	}
+	clean := strings.TrimPrefix(path.Clean("/"+name), "/")
+	if clean == "" {
 		return "", fault.New("FileNotFound", "")
 	}
-	return strings.TrimPrefix(path.Join(root, clean), "/"), nil // agents take relative paths
+	return clean, nil
 }
 
 func (a *API) listNodeFiles(c *web.Call) (web.Reply, error) { return a.listFiles(c, a.nodePlace) }
@@ -107,20 +119,29 @@ func (a *API) listFiles(c *web.Call, find func(*web.Call) (place, error)) (web.R
 			}
 			return out, nil
 		},
-		field: func(e entry) func(string) any {
-			return func(path string) any {
-				if path == "name" {
-					return e.Path
-				}
-				return nil
-			}
-		},
-		show: always(func(e entry) NodeFile { return fileOut(at, e.File) }),
+		field: func(e entry) func(string) any { return fileField(e.File) },
+		show:  always(func(e entry) NodeFile { return fileOut(at, e.File) }),
 	})
 }
 
+func fileField(f pool.File) func(string) any {
+	return func(path string) any {
+		switch path {
+		case "name":
+			return f.Path
+		case "isDirectory":
+			return f.Dir
+		case "properties/lastModified":
+			return f.Modified
+		case "properties/contentLength":
+			return f.Size
+		}
+		return unknown{}
+	}
+}
+
 func fileOut(at place, f pool.File) NodeFile {
-	out := NodeFile{Name: new(f.Path), URL: new(at.base + "/" + (&url.URL{Path: f.Path}).EscapedPath()), IsDirectory: new(f.Dir)}
+	out := NodeFile{Name: new(f.Path), URL: new(at.url(f.Path)), IsDirectory: new(f.Dir)}
 	if !f.Dir {
 		out.Properties = &FileProperties{LastModified: web.At(f.Modified), ContentLength: new(f.Size),
 			ContentType: new(contentType(f.Path)), FileMode: new(mode(f))}
@@ -139,48 +160,46 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-func fileHeader(c *web.Call, f pool.File, size int64) http.Header {
+func fileHeader(c *web.Call, at place, name string, f pool.File) http.Header {
 	h := http.Header{}
-	h.Set("Content-Type", contentType(c.Param("filePath")))
+	h.Set("Content-Type", contentType(name))
 	h.Set("Last-Modified", web.HTTPDate(f.Modified))
 	h["ocp-batch-file-isdirectory"] = []string{"False"}
 	if f.Dir {
 		h["ocp-batch-file-isdirectory"] = []string{"True"}
 	}
-	h["ocp-batch-file-url"] = []string{url.QueryEscape(c.Self())}
+	h["ocp-batch-file-url"] = []string{url.QueryEscape(at.url(name))}
 	h["ocp-batch-file-mode"] = []string{mode(f)}
 	if c.Request.Method == http.MethodHead {
-		h.Set("Content-Length", strconv.FormatInt(size, 10))
+		h.Set("Content-Length", strconv.FormatInt(f.Size, 10))
 	}
 	return h
 }
 
+// findFile is the file a request names and where it lies.
+func (a *API) findFile(c *web.Call, find func(*web.Call) (place, error)) (at place, name string, f pool.File, err error) {
+	if at, err = find(c); err != nil {
+		return at, "", f, err
+	}
+	if name, err = filePath(c); err != nil {
+		return at, "", f, err
+	}
+	if f, err = a.Reach.StatFile(c.Context(), at.node, at.on(name)); err == nil {
+		err = c.Conditions().Check(f.Modified)
+	}
+	return at, name, f, err
+}
+
 func (a *API) headFile(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
-	f, _, err := a.statFile(c, find)
+	at, name, f, err := a.findFile(c, find)
 	if err != nil {
 		return web.Reply{}, err
 	}
-	return web.Reply{Header: fileHeader(c, f, f.Size)}, nil
-}
-
-func (a *API) statFile(c *web.Call, find func(*web.Call) (place, error)) (pool.File, place, error) {
-	at, err := find(c)
-	if err != nil {
-		return pool.File{}, at, err
-	}
-	name, err := filePath(c, at.root)
-	if err != nil {
-		return pool.File{}, at, err
-	}
-	f, err := a.Reach.StatFile(c.Context(), at.node, name)
-	if err == nil {
-		err = c.Conditions().Check(f.Modified)
-	}
-	return f, at, err
+	return web.Reply{Header: fileHeader(c, at, name, f)}, nil
 }
 
 func (a *API) getFile(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
-	f, at, err := a.statFile(c, find)
+	at, name, f, err := a.findFile(c, find)
 	if err != nil {
 		return web.Reply{}, err
 	}
@@ -191,17 +210,19 @@ func (a *API) getFile(c *web.Call, find func(*web.Call) (place, error)) (web.Rep
 	if err != nil {
 		return web.Reply{}, err
 	}
-	name, err := filePath(c, at.root)
+	f, body, err := a.Reach.ReadFile(c.Context(), at.node, at.on(name), offset, length)
 	if err != nil {
 		return web.Reply{}, err
 	}
-	f, body, err := a.Reach.ReadFile(c.Context(), at.node, name, offset, length)
-	if err != nil {
-		return web.Reply{}, err
+	if length < 0 {
+		length = f.Size - offset
 	}
-	return web.Reply{Header: fileHeader(c, f, f.Size), Stream: func(w http.ResponseWriter) error {
+	return web.Reply{Header: fileHeader(c, at, name, f), Stream: func(w http.ResponseWriter) error {
 		defer body.Close()
-		_, err := io.Copy(w, body)
+		n, err := io.Copy(w, body)
+		if err == nil && n < length {
+			err = io.ErrUnexpectedEOF // its node went away: a part must not pass for the whole
+		}
 		return err
 	}}, nil
 }
@@ -216,7 +237,8 @@ func ranged(header string, size int64) (offset, length int64, err error) {
 	spec, ok := strings.CutPrefix(header, "bytes=")
 	first, last, dash := strings.Cut(spec, "-")
 	if !ok || !dash {
-		return 0, 0, bad
+		return 0, 0, fault.New("InvalidHeaderValue", "").With("HeaderName", "ocp-range").With("HeaderValue", header).
+			With("Reason", "The value must be of the form bytes=first-last.")
 	}
 	offset, err = strconv.ParseInt(first, 10, 64)
 	if err != nil || offset < 0 || offset > size || offset == size && size > 0 {
@@ -237,7 +259,7 @@ func (a *API) deleteFile(c *web.Call, find func(*web.Call) (place, error)) (web.
 	if err != nil {
 		return web.Reply{}, err
 	}
-	name, err := filePath(c, at.root)
+	name, err := filePath(c)
 	if err != nil {
 		return web.Reply{}, err
 	}
@@ -245,5 +267,5 @@ func (a *API) deleteFile(c *web.Call, find func(*web.Call) (place, error)) (web.
 	if err != nil {
 		return web.Reply{}, err
 	}
-	return deleted(), a.Reach.DeleteFile(c.Context(), at.node, name, recursive)
+	return deleted(), a.Reach.DeleteFile(c.Context(), at.node, at.on(name), recursive)
 }

@@ -57,7 +57,7 @@ func imageField(l gallery.Listed) func(string) any {
 		case "imageReference/sku":
 			return l.SKU
 		}
-		return nil
+		return unknown{}
 	}
 }
 
@@ -81,7 +81,7 @@ func (a *API) listPoolNodeCounts(c *web.Call) (web.Reply, error) {
 				if path == "poolId" {
 					return p.Spec.ID
 				}
-				return nil
+				return unknown{}
 			}
 		},
 		show: always(func(p *pool.Pool) PoolNodeCounts {

@@ -37,17 +37,23 @@ func jobSpec(in *JobAdd) (job.Spec, error) {
 	}
 	s := job.Spec{
 		ID: val(in.ID), DisplayName: val(in.DisplayName), Priority: intOf(in.Priority),
-		MaxParallelTasks: intOf(in.MaxParallelTasks), Environment: environment(in.CommonEnvironmentSettings),
+		MaxParallelTasks: parallel(in.MaxParallelTasks), Environment: environment(in.CommonEnvironmentSettings),
 		EmptyEnvironment:   in.CommonEnvironmentSettings != nil && len(in.CommonEnvironmentSettings) == 0,
 		OnAllTasksComplete: string(val(in.OnAllTasksComplete)), OnTaskFailure: string(val(in.OnTaskFailure)),
 		Metadata: metadata(in.Metadata),
 	}
-	if in.MaxParallelTasks != nil && *in.MaxParallelTasks == 0 {
-		s.MaxParallelTasks = -2 // given as 0, which is neither a count nor the default
-	}
 	p.Add(poolInfo(&s, in.PoolInfo))
 	jobConstraints(&s, in.Constraints)
 	return s, p.Err()
+}
+
+// parallel is how many tasks of a job may run at once; 0, when it was sent, is
+// neither a count nor the default.
+func parallel(n *int32) int {
+	if n != nil && *n == 0 {
+		return -2
+	}
+	return intOf(n)
 }
 
 func poolInfo(s *job.Spec, in *PoolInfo) error {
@@ -137,7 +143,7 @@ func (a *API) updateJob(c *web.Call) (web.Reply, error) {
 			s.Priority = intOf(body.Priority)
 		}
 		if body.MaxParallelTasks != nil {
-			s.MaxParallelTasks = intOf(body.MaxParallelTasks)
+			s.MaxParallelTasks = parallel(body.MaxParallelTasks)
 		}
 		if body.Metadata != nil {
 			s.Metadata = metadata(body.Metadata)
@@ -184,9 +190,12 @@ func (a *API) getTaskCounts(c *web.Call) (web.Reply, error) {
 		return web.Reply{}, err
 	}
 	n := j.Counts
-	return web.Entity("taskcountsresult/@Element", 0, &TaskCountsResult{
-		TaskCounts: &TaskCounts{Active: countOf(n.Active), Running: countOf(n.Running), Completed: countOf(n.Succeeded + n.Failed),
-			Succeeded: countOf(n.Succeeded), Failed: countOf(n.Failed)},
+	tasks := &TaskCounts{Active: countOf(n.Active), Running: countOf(n.Running), Completed: countOf(n.Succeeded + n.Failed),
+		Succeeded: countOf(n.Succeeded), Failed: countOf(n.Failed)}
+	if c.Version < v2020Sep { // before tasks had slots the counts were the whole answer (facts/wire.md 1.5)
+		return web.Entity("taskcounts/@Element", 0, tasks), nil
+	}
+	return web.Entity("taskcountsresult/@Element", 0, &TaskCountsResult{TaskCounts: tasks,
 		TaskSlotCounts: &TaskSlotCounts{Active: countOf(n.ActiveSlots), Running: countOf(n.RunningSlots),
 			Completed: countOf(n.SucceededSlots + n.FailedSlots), Succeeded: countOf(n.SucceededSlots), Failed: countOf(n.FailedSlots)},
 	}), nil
@@ -233,9 +242,13 @@ func jobField(j *job.Job) func(string) any {
 			return j.Modified
 		case "priority":
 			return j.Spec.Priority
+		case "executionInfo/startTime":
+			return j.Started
+		case "executionInfo/endTime":
+			return j.Ended
 		case "executionInfo/poolId", "poolInfo/poolId":
 			return j.Spec.PoolID
 		}
-		return nil
+		return unknown{}
 	}
 }

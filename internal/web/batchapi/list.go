@@ -1,6 +1,10 @@
 package batchapi
 
-import "millpond/internal/web"
+import (
+	"reflect"
+
+	"millpond/internal/web"
+)
 
 // listing is what a list operation lists: T in the nouns' words, W on the wire.
 type listing[T, W any] struct {
@@ -8,14 +12,14 @@ type listing[T, W any] struct {
 	// next gives up to limit items after a key, in the order of keys.
 	next func(after string, limit int) ([]T, error)
 	key  func(T) string
-	// field gives a property to $filter.
+	// field gives a property to $filter; unknown{} is one no filter may name.
 	field func(T) func(path string) any
 	show  func(T) (W, error)
 }
 
 // list answers with the page the request asks for, filtered.
 func list[T, W any](c *web.Call, l listing[T, W]) (web.Reply, error) {
-	filter, err := c.Filter()
+	filter, err := filterOn(c, l.field(blank[T]()))
 	if err != nil {
 		return web.Reply{}, err
 	}
@@ -30,6 +34,33 @@ func list[T, W any](c *web.Call, l listing[T, W]) (web.Reply, error) {
 		}
 	}
 	return web.List(l.of, out, c.NextLink(next)), nil
+}
+
+// unknown is the value of a property that does not exist.
+type unknown struct{}
+
+// filterOn reads $filter and refuses properties that field does not know: a
+// misspelt one would otherwise find nothing and say so as an empty list.
+func filterOn(c *web.Call, field func(path string) any) (*web.Filter, error) {
+	filter, err := c.Filter()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range filter.Paths() {
+		if field(path) == (unknown{}) {
+			return nil, web.QueryFault("$filter", path, "The property '"+path+"' does not exist or cannot be filtered on")
+		}
+	}
+	return filter, nil
+}
+
+// blank is an item without content, to ask which properties its kind has.
+func blank[T any]() T {
+	var item T
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer {
+		reflect.ValueOf(&item).Elem().Set(reflect.New(t.Elem()))
+	}
+	return item
 }
 
 // always makes a show of a function that cannot fail.

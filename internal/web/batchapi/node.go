@@ -225,6 +225,6 @@ func nodeField(n *pool.Node) func(string) any {
 		case "ipAddress":
 			return n.IP
 		}
-		return nil
+		return unknown{}
 	}
 }

@@ -162,8 +162,15 @@ func (g gate) Cancel(uid, task string, attempt int, _ string) error {
 	n, err := g.node(uid)
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
-	if err == nil && !n.stubborn[task] {
+	switch {
+	case err != nil:
+	case !n.stubborn[task]:
 		go n.end(task, attempt, 137)
+	case n.held[task] == attempt:
+		select {
+		case g.w.cancelled <- func() { n.end(task, attempt, 0) }:
+		default: // asked before
+		}
 	}
 	return err
 }

@@ -94,7 +94,10 @@ func (a *API) updatePool(c *web.Call) (web.Reply, error) {
 	if err := c.Decode(&body); err != nil {
 		return web.Reply{}, err
 	}
-	if err := onlySupports("", &body, "startTask", "metadata", "targetNodeCommunicationMode"); err != nil {
+	if err := onlySupports("", &body, "startTask", "metadata", "targetNodeCommunicationMode", "applicationPackageReferences"); err != nil {
+		return web.Reply{}, err
+	}
+	if err := packages(body.ApplicationPackageReferences); err != nil {
 		return web.Reply{}, err
 	}
 	var patch pool.Patch

@@ -25,9 +25,7 @@ func poolSpec(in *PoolAdd) (pool.Spec, pool.Targets, error) {
 	if len(in.CertificateReferences) > 0 {
 		p.Add(fault.Unsupported("certificateReferences", "Certificates were retired from the service; this release has none."))
 	}
-	for _, ref := range in.ApplicationPackageReferences {
-		p.Add(fault.New("InvalidApplicationPackageReferences", "").With(val(ref.ApplicationID), "The specified application package does not exist."))
-	}
+	p.Add(packages(in.ApplicationPackageReferences))
 	if in.CloudServiceConfiguration != nil {
 		p.Add(fault.Unsupported("cloudServiceConfiguration", "Cloud Services nodes were retired; use virtualMachineConfiguration."))
 	} else if in.VirtualMachineConfiguration == nil {
@@ -67,6 +65,18 @@ func poolSpec(in *PoolAdd) (pool.Spec, pool.Targets, error) {
 		want.Dedicated = whole(in.TargetDedicated)
 	}
 	return s, want, p.Err()
+}
+
+// packages refuses every application package: there are none yet.
+func packages(refs []ApplicationPackageReference) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	f := fault.New("InvalidApplicationPackageReferences", "")
+	for _, ref := range refs {
+		f = f.With(val(ref.ApplicationID), "The specified application package does not exist.")
+	}
+	return f
 }
 
 func whole(n *int32) *int {
@@ -192,7 +202,7 @@ func poolField(p *pool.Pool) func(string) any {
 		case "vmSize":
 			return p.Spec.VMSize
 		}
-		return nil
+		return unknown{}
 	}
 }
 

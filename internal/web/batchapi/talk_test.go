@@ -43,7 +43,7 @@ func TestConversations(t *testing.T) {
 // account), NODE in path or body is the pool's first node, /NEXT the last
 // nextLink. The header Until repeats the request until the body holds its
 // value. POST /-/advance/10s moves the clock, /-/write/FILE puts the body into
-// a file of every node's folder, /-/release ends stubborn tasks.
+// a file of every node's folder, /-/release ends a stubborn task when it was cancelled.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	target := r.URL.RequestURI()
@@ -135,13 +135,12 @@ func (w *world) direct(verb string, body []byte) {
 		d, err := time.ParseDuration(rest)
 		must(w.t, err)
 		w.clock.Advance(resource.SpanOf(d))
-	case "release": // stubborn tasks end
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, n := range w.nodes {
-			for task, attempt := range n.held {
-				go n.end(task, attempt, 0)
-			}
+	case "release": // stubborn tasks end, once they were asked to
+		select {
+		case end := <-w.cancelled:
+			end()
+		case <-time.After(10 * time.Second):
+			w.t.Error("release: no stubborn task was cancelled")
 		}
 	case "write", "link":
 		w.mu.Lock()

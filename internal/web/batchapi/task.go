@@ -229,6 +229,8 @@ func taskField(t *job.Task) func(string) any {
 			return t.End
 		case "executionInfo/retryCount":
 			return t.Retries
+		case "executionInfo/requeueCount":
+			return t.Requeues
 		case "executionInfo/result":
 			return t.Result
 		case "executionInfo/exitCode":
@@ -241,6 +243,6 @@ func taskField(t *job.Task) func(string) any {
 		case "nodeInfo/poolId":
 			return t.PoolID
 		}
-		return nil
+		return unknown{}
 	}
 }
