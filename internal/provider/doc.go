@@ -1,5 +1,5 @@
-// Package provider is the boundary to whatever gives machines: an interface of
-// six methods, what each promises, and the facts a provider declares about
+// Package provider is the boundary to whatever gives machines: one small
+// interface, what each method promises, and the facts a provider declares about
 // itself.
 //
 // It refuses to know pools, tasks or images: a machine is a tree, a disk, a
