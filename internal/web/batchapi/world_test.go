@@ -54,6 +54,8 @@ type world struct {
 
 	byPath, byHost http.Handler
 
+	cancelled chan func() // ends a stubborn task
+
 	mu    sync.Mutex
 	nodes map[string]*node // uid
 }
