@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ func (h *host) spawn(ctx context.Context, m provider.Machine) (*process, error) 
 	var files opened
 	defer files.close()
 	null := files.open(os.DevNull, os.O_RDONLY)
-	log := files.open(filepath.Join(m.State, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY)
+	log := files.take(openLog(m.State))
 	bootOut, bootIn := files.pipe()
 	statusOut, statusIn := files.pipe()
 	if files.err != nil {
@@ -196,9 +195,12 @@ func (o *opened) open(path string, flag int) *os.File {
 	if o.err != nil {
 		return nil
 	}
-	f, err := os.OpenFile(path, flag, 0o600)
+	return o.take(os.OpenFile(path, flag, 0o600))
+}
+
+func (o *opened) take(f *os.File, err error) *os.File {
 	if err != nil {
-		o.err = err
+		o.err = errors.Join(o.err, err)
 		return nil
 	}
 	o.files = append(o.files, f)
