@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"millpond/internal/account"
 	"millpond/internal/cli"
@@ -58,8 +59,9 @@ func (f folder) writeAdmin(s account.Start, url, httpURL string) error {
 	}
 	if s.AccountName != "" {
 		a.AccountKey = account.EncodeKey(s.AccountKey)
-		a.AccountEndpoint = s.AccountName + "." + s.Location + ".batch.azure.com"
 		a.BatchURL = url + "/batch/" + s.AccountName
+		// As Resource Manager answers at this address: without the scheme.
+		a.AccountEndpoint = strings.TrimPrefix(a.BatchURL, "https://")
 		if httpURL != "" {
 			a.BatchHTTPURL = httpURL + "/batch/" + s.AccountName
 		}
