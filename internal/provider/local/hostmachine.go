@@ -157,10 +157,11 @@ func (h *host) end(ctx context.Context, m *machine) error {
 	h.mu.Lock()
 	m.wanted = true
 	h.mu.Unlock()
-	h.groups.kill(m.id)
+	// Its agent goes first, or it would report tasks killed with it as failed.
 	if err := m.process.kill(); err != nil {
 		return fmt.Errorf("kill machine %s: %w", m.id, err)
 	}
+	h.groups.kill(m.id)
 	select {
 	case <-m.gone:
 		return nil
