@@ -68,6 +68,6 @@ type Agents interface {
 	SSHAt(ctx context.Context, uid, host string, port int) error
 	// News is stored when it returns nil; only then may the agent forget it.
 	News(ctx context.Context, nodeUID, bootID string, tasks []News, start []pool.StartNews) error
-	// Gone tells that the session of that boot ended.
-	Gone(nodeUID, bootID string)
+	// Gone tells that the session whose welcome gave that epoch ended.
+	Gone(nodeUID string, epoch int64)
 }

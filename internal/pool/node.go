@@ -56,9 +56,12 @@ type Node struct {
 	Wish       string `json:"wish,omitempty"`
 	WishOption string `json:"wishOption,omitempty"`
 
-	Start  *StartTaskInfo `json:"start,omitempty"`
-	Users  []NodeUser     `json:"users,omitempty"`
-	Errors []NodeError    `json:"errors,omitempty"`
+	Start *StartTaskInfo `json:"start,omitempty"`
+	// StartRuns counts the start task's attempts over all boots: the journal of a
+	// node outlives a boot, so its news must not meet another boot's attempt.
+	StartRuns int         `json:"startRuns,omitempty"`
+	Users     []NodeUser  `json:"users,omitempty"`
+	Errors    []NodeError `json:"errors,omitempty"`
 
 	TotalRun       int          `json:"totalRun"`
 	TotalSucceeded int          `json:"totalSucceeded"`

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"millpond/internal/fault"
@@ -63,6 +64,7 @@ func (ps *Pools) wish(ctx context.Context, who identity.Principal, owner Owner, 
 			return err
 		}
 		n.Wish, n.WishOption = wish, option
+		n.Losses = 0 // who asks wants it tried again
 		return nil
 	})
 	if err == nil {
@@ -72,7 +74,8 @@ func (ps *Pools) wish(ctx context.Context, who identity.Principal, owner Owner, 
 }
 
 // Remove is POST /pools/{id}/removenodes: the targets fall by the nodes taken,
-// and the pool is resizing until they are gone.
+// and the pool is resizing until they are gone. Which ones is written with the
+// targets: the loop, which this write wakes, must not choose others.
 func (ps *Pools) Remove(ctx context.Context, who identity.Principal, owner Owner, poolID string, nodeIDs []string, check func(*Pool) error, want Targets) (*Pool, error) {
 	if len(nodeIDs) == 0 {
 		return nil, fault.Missing("nodeList")
@@ -89,9 +92,13 @@ func (ps *Pools) Remove(ctx context.Context, who identity.Principal, owner Owner
 	}
 	var gone [2]int
 	seen := map[string]bool{}
-	var uids []string
+	var departing []string
+	found, err := ps.Store.GetPool(ctx, owner.UID, poolID)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range nodeIDs {
-		_, n, err := ps.Find(ctx, owner, poolID, id)
+		n, err := ps.Nodes.GetNode(ctx, found.UID, id)
 		if err != nil {
 			return nil, err
 		}
@@ -99,14 +106,14 @@ func (ps *Pools) Remove(ctx context.Context, who identity.Principal, owner Owner
 			continue
 		}
 		seen[n.UID] = true
-		uids = append(uids, n.UID)
+		departing = append(departing, n.UID)
 		if n.Dedicated {
 			gone[0]++
 		} else {
 			gone[1]++
 		}
 	}
-	p, err := ps.write(ctx, owner, poolID, by(who, "PoolRemoveNodes"), check, func(p *Pool) error {
+	return ps.write(ctx, owner, poolID, by(who, "PoolRemoveNodes"), check, func(p *Pool) error {
 		if p.Allocation != Steady {
 			return fault.New("PoolBeingResized", "")
 		}
@@ -116,30 +123,9 @@ func (ps *Pools) Remove(ctx context.Context, who identity.Principal, owner Owner
 		p.TargetDedicated = max(p.TargetDedicated-gone[0], 0)
 		p.TargetLowPriority = max(p.TargetLowPriority-gone[1], 0)
 		p.resize(p.Modified, want.Timeout, option)
+		p.Departing = departing
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, uid := range uids {
-		if err := ps.Leave(ctx, uid, option, by(who, "PoolRemoveNodes")); err != nil {
-			return nil, err
-		}
-	}
-	ps.Wake(p.UID)
-	return p, nil
-}
-
-// Leave marks a node to be taken out with the given option.
-func (ps *Pools) Leave(ctx context.Context, nodeUID, option string, e Event) error {
-	_, err := ps.Nodes.UpdateNode(ctx, nodeUID, e, func(n *Node) error {
-		n.Wish, n.WishOption = WishRemove, option
-		return nil
-	})
-	if fault.Is(err, "NodeNotFound") {
-		return nil
-	}
-	return err
 }
 
 // DefaultUserExpiry is how long a node user lasts when no expiry is given.
@@ -200,7 +186,9 @@ func (ps *Pools) putUser(ctx context.Context, who identity.Principal, owner Owne
 		return refusal(n.State)
 	}
 	var put NodeUser
+	now := ps.Clock.Now()
 	_, err = ps.Nodes.UpdateNode(ctx, n.UID, by(who, "NodeUser"), func(n *Node) error {
+		n.Users = slices.DeleteFunc(slices.Clone(n.Users), func(u NodeUser) bool { return u.Expiry <= now }) // Azure's go when they expire
 		for i := range n.Users {
 			if n.Users[i].Name != name {
 				continue
@@ -209,16 +197,14 @@ func (ps *Pools) putUser(ctx context.Context, who identity.Principal, owner Owne
 				return fault.New("NodeUserExists", "")
 			}
 			put = build(&n.Users[i])
-			users := append([]NodeUser(nil), n.Users...)
-			users[i] = put
-			n.Users = users
+			n.Users[i] = put
 			return nil
 		}
 		if !fresh {
 			return fault.New("NodeUserNotFound", "")
 		}
 		put = build(nil)
-		n.Users = append(append([]NodeUser(nil), n.Users...), put)
+		n.Users = append(n.Users, put)
 		return nil
 	})
 	if err != nil {

@@ -55,6 +55,14 @@ func (n *Node) Move(e NodeEvent, now resource.Ticks) error {
 	return nil
 }
 
+// Booted ends the wish that a boot fulfils, or that failed for good; a node that
+// shall leave still has to.
+func (n *Node) Booted() {
+	if n.Wish != WishRemove {
+		n.Wish, n.WishOption = "", ""
+	}
+}
+
 // refusal is Azure's code for a node that cannot do what is asked now.
 func refusal(state string) error {
 	switch state {

@@ -41,16 +41,20 @@ func Next(p *Pool, nodes []*Node, room Capacity, now resource.Ticks) Plan {
 	staying := map[bool][]*Node{}
 	leaving := 0
 	used := map[int]bool{}
+	var named []string
 	for _, n := range nodes {
 		used[n.Number] = true
-		if n.State == NodeLeaving || n.Wish == WishRemove {
+		switch {
+		case n.State == NodeLeaving || n.Wish == WishRemove:
 			leaving++
-			continue
+		case p.Allocation == Resizing && slices.Contains(p.Departing, n.UID):
+			named = append(named, n.UID)
+		default:
+			staying[n.Dedicated] = append(staying[n.Dedicated], n)
 		}
-		staying[n.Dedicated] = append(staying[n.Dedicated], n)
 	}
 	if p.State == Deleting {
-		plan := Plan{Gone: len(nodes) == 0}
+		plan := Plan{Gone: len(nodes) == 0, Remove: named}
 		for _, n := range append(staying[true], staying[false]...) {
 			plan.Remove = append(plan.Remove, n.UID)
 		}
@@ -62,7 +66,7 @@ func Next(p *Pool, nodes []*Node, room Capacity, now resource.Ticks) Plan {
 	case Stopping:
 		return Plan{Settled: true, Errors: stopErrors(p, len(staying[true]), len(staying[false]))}
 	}
-	var plan Plan
+	plan := Plan{Remove: named}
 	number := 0
 	for _, kind := range []struct {
 		dedicated bool

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -24,6 +25,9 @@ func anyPool(t *rapid.T) (*Pool, []*Node, Capacity) {
 			State: rapid.SampledFrom([]string{NodeCreating, NodeStarting, NodeIdle, NodeRunning, NodeUnusable, NodeLeaving}).Draw(t, "state")}
 		if rapid.IntRange(0, 5).Draw(t, "wish") == 0 {
 			n.Wish = WishRemove
+		}
+		if rapid.IntRange(0, 3).Draw(t, "departing") == 0 {
+			p.Departing = append(p.Departing, n.UID)
 		}
 		nodes = append(nodes, n)
 	}
@@ -56,6 +60,9 @@ func TestPlanLaws(t *testing.T) {
 			if gone || leaves[n.UID] {
 				left++
 				continue
+			}
+			if p.Allocation == Resizing && slices.Contains(p.Departing, n.UID) {
+				t.Fatalf("%s was named and is not told to leave", n.UID)
 			}
 			staying[n.Dedicated]++
 		}

@@ -34,6 +34,7 @@ type Pool struct {
 	ResizeStarted     resource.Ticks `json:"resizeStarted"`
 	Deallocation      string         `json:"deallocation"` // requeue, terminate, taskcompletion, retaineddata
 	ResizeErrors      []ResizeError  `json:"resizeErrors"`
+	Departing         []string       `json:"departing,omitempty"` // uids of nodes this resize was asked to take out
 	Image             Image          `json:"image"`
 
 	Rev int64 `json:"rev"`

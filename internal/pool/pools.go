@@ -158,6 +158,7 @@ func (ps *Pools) Resize(ctx context.Context, who identity.Principal, owner Owner
 func (p *Pool) resize(at resource.Ticks, timeout resource.Span, option string) {
 	p.Allocation, p.AllocationAt, p.ResizeStarted = Resizing, at, at
 	p.ResizeTimeout, p.Deallocation, p.ResizeErrors = timeout, option, nil
+	p.Departing = nil
 }
 
 // StopResize is POST /pools/{id}/stopresize. The ETag stays as it is

@@ -12,14 +12,16 @@ type StartNews struct {
 	Failure  *Failure
 }
 
-// BeginStart notes a new attempt of the start task in this boot.
+// BeginStart notes a new attempt of the start task: the first of this boot, or a
+// retry.
 func (n *Node) BeginStart(now resource.Ticks) int {
+	n.StartRuns++
 	if n.Start == nil {
-		n.Start = &StartTaskInfo{Attempt: 1, State: "running", Start: now}
-		return 1
+		n.Start = &StartTaskInfo{Attempt: n.StartRuns, State: "running", Start: now}
+		return n.StartRuns
 	}
 	s := *n.Start
-	s.Attempt++
+	s.Attempt = n.StartRuns
 	s.Retries++
 	s.LastRetry, s.Start, s.State = now, now, "running"
 	s.End, s.ExitCode, s.Result, s.Failure = 0, nil, "", nil

@@ -97,6 +97,10 @@ func (s *Scheduler) greet(p *pool.Pool, n *pool.Node, g job.Greeting, now resour
 // compare brings the attempts the store thinks run on the node and those the
 // agent holds together.
 func (s *Scheduler) compare(ctx context.Context, n *pool.Node, g job.Greeting, first bool, r *job.Reception) error {
+	// A claim under way on the strength of the last session may order into the
+	// void: let it end, so that its attempts are among those read here.
+	s.fleet.drop(n.UID)
+	s.fleet.passClaims()
 	running, err := s.Store.RunningOn(ctx, n.UID)
 	if err != nil {
 		return err
@@ -146,9 +150,10 @@ func (s *Scheduler) compare(ctx context.Context, n *pool.Node, g job.Greeting, f
 
 // Ready tells that the agent got its welcome: tasks may come.
 func (s *Scheduler) Ready(nodeUID string) {
-	if poolUID := s.fleet.take(nodeUID, 0); poolUID != "" {
+	if poolUID := s.fleet.ready(nodeUID); poolUID != "" {
 		s.queue.wake(poolUID)
 	}
+	s.nodes.wake(nodeUID) // what it was asked while it booted
 	s.ends.wake("")
 }
 
@@ -212,6 +217,9 @@ func (s *Scheduler) News(ctx context.Context, nodeUID, bootID string, tasks []jo
 			continue
 		}
 		freed += t.Spec.RequiredSlots
+		if t.State == job.Active { // to be tried again, by any node of its pool
+			s.WakeWork(t.AccountUID, t.PoolID)
+		}
 		ends = ends || (t.Failure != nil && t.Failure.Code == "TaskEnded")
 	}
 	poolUID := s.fleet.take(nodeUID, -freed)
@@ -221,27 +229,25 @@ func (s *Scheduler) News(ctx context.Context, nodeUID, bootID string, tasks []jo
 	if poolUID != "" {
 		s.queue.wake(poolUID)
 	}
-	if ends || stray {
-		s.ends.wake("")
-	}
-	if !s.fleet.open(nodeUID) {
+	closed := !s.fleet.open(nodeUID)
+	if closed {
 		s.nodes.wake(nodeUID) // a leaver that waits for its last task
+	}
+	if ends || stray || closed { // where a node is open, the queue's pass wakes the ends
+		s.ends.wake("")
 	}
 	return nil
 }
 
 // recount sets a node's free slots from its row again.
 func (s *Scheduler) recount(ctx context.Context, nodeUID string) string {
+	s.fleet.claiming.Lock()
+	defer s.fleet.claiming.Unlock()
 	n, err := s.Store.NodeByUID(ctx, nodeUID)
 	if err != nil {
 		return ""
 	}
-	p, err := s.Store.PoolByUID(ctx, n.PoolUID)
-	if err != nil {
-		return ""
-	}
-	s.fleet.put(p, n, n.RunningSlots)
-	return p.UID
+	return s.fleet.refresh(n)
 }
 
 func (s *Scheduler) startNews(ctx context.Context, nodeUID, bootID string, news pool.StartNews) error {
@@ -258,7 +264,7 @@ func (s *Scheduler) startNews(ctx context.Context, nodeUID, bootID string, news 
 	}
 	now := s.Clock.Now()
 	attempt := 0
-	n, err = s.Store.UpdateNode(ctx, nodeUID, system("StartTask"), func(n *pool.Node) error {
+	_, err = s.Store.UpdateNode(ctx, nodeUID, system("StartTask"), func(n *pool.Node) error {
 		attempt = 0
 		if n.BootID == bootID && n.HearStart(p.Spec.StartTask, news, now) {
 			attempt = n.BeginStart(now)
@@ -271,13 +277,14 @@ func (s *Scheduler) startNews(ctx context.Context, nodeUID, bootID string, news 
 	if attempt > 0 {
 		return s.Nodes.Start(nodeUID, job.StartOrder{Task: *p.Spec.StartTask, Attempt: attempt})
 	}
-	s.fleet.put(p, n, n.RunningSlots)
+	s.recount(ctx, nodeUID)
 	s.queue.wake(p.UID)
 	return nil
 }
 
-// Gone takes a node whose session broke out of dispatch until its next hello.
-func (s *Scheduler) Gone(nodeUID, _ string) { s.fleet.drop(nodeUID) }
+// Gone takes a node whose session broke out of dispatch until its next hello,
+// which may have come already.
+func (s *Scheduler) Gone(nodeUID string, epoch int64) { s.fleet.dropEpoch(nodeUID, epoch) }
 
 // SSHAt records where a virtual machine is entered; a node's port is recorded
 // by the call that asked for it.

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 
 	"millpond/internal/fault"
 	"millpond/internal/job"
@@ -15,22 +16,18 @@ func (s *Scheduler) endPass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error // one job's must not keep the others
 	var next resource.Ticks
 	for _, j := range jobs {
-		if err := s.endJob(ctx, j); err != nil {
-			return err
-		}
+		errs = append(errs, s.endJob(ctx, j))
 		if j.State == job.Active && j.Spec.MaxWallClock != resource.MaxSpan {
 			if due := j.Started.Add(j.Spec.MaxWallClock); next == 0 || due < next {
 				next = due
 			}
 		}
 	}
-	s.alarm(next)
+	s.jobsDue.set(s.Clock, next, func() { s.ends.wake("") })
 	tasks, err := s.Store.ToEnd(ctx)
-	if err != nil {
-		return err
-	}
 	for _, t := range tasks {
 		why := t.EndWanted
 		if why == "" {
@@ -40,7 +37,7 @@ func (s *Scheduler) endPass(ctx context.Context) error {
 			s.Log.Debug("cancel waits for the node's hello", "node", t.NodeUID, "error", err)
 		}
 	}
-	return nil
+	return errors.Join(append(errs, err)...)
 }
 
 func (s *Scheduler) endJob(ctx context.Context, j *job.Job) error {
@@ -82,25 +79,6 @@ func (s *Scheduler) endJob(ctx context.Context, j *job.Job) error {
 		return nil
 	})
 	return ignoreGone(err)
-}
-
-// alarm wakes the pass when the next job runs out of time.
-func (s *Scheduler) alarm(at resource.Ticks) {
-	if at == 0 {
-		return
-	}
-	wait := max(resource.Span(at-s.Clock.Now()), 0).Duration()
-	if wait >= SweepEvery {
-		return // the sweep comes first
-	}
-	due := s.Clock.After(wait)
-	go func() {
-		select {
-		case <-due:
-			s.ends.wake("")
-		case <-s.ends.ctx.Done():
-		}
-	}()
 }
 
 func ignoreGone(err error) error {

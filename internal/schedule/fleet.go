@@ -12,6 +12,11 @@ import (
 // costs no read per node. It is only a hint: ClaimTasks checks every offer
 // against the rows, and a restart fills it again from the agents' hellos.
 type fleet struct {
+	// claiming is held for reading from an offer to the order that comes of it.
+	// Who takes the lock of a node's count, or of which attempts it has, from the
+	// rows passes through it first, and so meets no claim half way.
+	claiming sync.RWMutex
+
 	mu     sync.Mutex
 	nodes  map[string]*member
 	byPool map[string]map[string]*member // pool uid -> node uid
@@ -21,7 +26,10 @@ type fleet struct {
 type member struct {
 	offer   job.Offer // Free is kept up to date
 	poolUID string
-	usable  bool
+	poolKey string // in fleet.pools
+	epoch   int64  // of the hello that entered it
+	usable  bool   // by its row
+	ready   bool   // its agent has its welcome: an order reaches it
 	fill    string
 }
 
@@ -29,18 +37,51 @@ func newFleet() *fleet {
 	return &fleet{nodes: map[string]*member{}, byPool: map[string]map[string]*member{}, pools: map[string]string{}}
 }
 
-// put enters a node as its row says; used is the number of slots taken.
+// put enters a node whose agent said hello; used is the number of slots taken.
+// It is offered from ready on: an order before would reach no session, or the one
+// that this hello replaces.
 func (f *fleet) put(p *pool.Pool, n *pool.Node, used int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := &member{poolUID: n.PoolUID, usable: n.Usable(), fill: p.Spec.FillType,
+	m := &member{poolUID: n.PoolUID, poolKey: n.AccountUID + "/" + resource.Fold(p.Spec.ID), epoch: n.Epoch,
+		usable: n.Usable(), fill: p.Spec.FillType,
 		offer: job.Offer{NodeUID: n.UID, NodeID: n.ID, BootID: n.BootID, Free: n.Slots - used, Total: n.Slots}}
 	f.nodes[n.UID] = m
 	if f.byPool[n.PoolUID] == nil {
 		f.byPool[n.PoolUID] = map[string]*member{}
 	}
 	f.byPool[n.PoolUID][n.UID] = m
-	f.pools[n.AccountUID+"/"+resource.Fold(p.Spec.ID)] = p.UID
+	f.pools[m.poolKey] = p.UID
+}
+
+// ready says that orders reach the node; it names its pool.
+func (f *fleet) ready(nodeUID string) (poolUID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.nodes[nodeUID]
+	if m == nil {
+		return ""
+	}
+	m.ready = true
+	return m.poolUID
+}
+
+// refresh sets what a node's row says of it, if the node is there.
+func (f *fleet) refresh(n *pool.Node) (poolUID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.nodes[n.UID]
+	if m == nil {
+		return ""
+	}
+	m.usable, m.offer.Free = n.Usable(), n.Slots-n.RunningSlots
+	return m.poolUID
+}
+
+// passClaims returns when every claim that was under way has sent its orders.
+func (f *fleet) passClaims() {
+	f.claiming.Lock()
+	defer f.claiming.Unlock()
 }
 
 // setUsable lets a node take tasks or not.
@@ -55,12 +96,30 @@ func (f *fleet) setUsable(nodeUID string, usable bool) {
 func (f *fleet) drop(nodeUID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m := f.nodes[nodeUID]; m != nil {
-		delete(f.nodes, nodeUID)
-		delete(f.byPool[m.poolUID], nodeUID)
-		if len(f.byPool[m.poolUID]) == 0 {
-			delete(f.byPool, m.poolUID)
-		}
+	f.remove(f.nodes[nodeUID])
+}
+
+// dropEpoch drops the node unless a later hello has entered it again.
+func (f *fleet) dropEpoch(nodeUID string, epoch int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.nodes[nodeUID]; m != nil && m.epoch <= epoch {
+		f.remove(m)
+	}
+}
+
+func (f *fleet) remove(m *member) {
+	if m == nil {
+		return
+	}
+	delete(f.nodes, m.offer.NodeUID)
+	delete(f.byPool[m.poolUID], m.offer.NodeUID)
+	if len(f.byPool[m.poolUID]) > 0 {
+		return
+	}
+	delete(f.byPool, m.poolUID)
+	if f.pools[m.poolKey] == m.poolUID {
+		delete(f.pools, m.poolKey)
 	}
 }
 
@@ -69,7 +128,7 @@ func (f *fleet) offers(poolUID string) (offers []job.Offer, fill string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range f.byPool[poolUID] {
-		if m.usable && m.offer.Free > 0 {
+		if m.usable && m.ready && m.offer.Free > 0 {
 			offers = append(offers, m.offer)
 			fill = m.fill
 		}

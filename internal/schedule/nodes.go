@@ -20,7 +20,7 @@ func hasWork(n *pool.Node) bool {
 	case pool.NodeCreating, pool.NodeRebooting, pool.NodeReimaging, pool.NodeLeaving:
 		return true
 	case pool.NodeStarting:
-		return n.BootID == ""
+		return n.BootID == "" || n.Wish == pool.WishRemove // a machine that boots may have to go
 	}
 	return n.Wish != ""
 }
@@ -28,11 +28,13 @@ func hasWork(n *pool.Node) bool {
 // nodePass does for one node what its row says: start its machine, start it
 // again, from a fresh clone, or take it out.
 func (s *Scheduler) nodePass(ctx context.Context, uid string) error {
-	n, err := s.Store.NodeByUID(ctx, uid)
-	if fault.Is(err, "NodeNotFound") {
-		return nil
+	select {
+	case <-s.recovered: // which machines run is not known before
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if err != nil || !hasWork(n) {
+	n, err := s.nodeWithWork(ctx, uid)
+	if n == nil || err != nil {
 		return err
 	}
 	select {
@@ -41,15 +43,16 @@ func (s *Scheduler) nodePass(ctx context.Context, uid string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	n, err = s.nodeWithWork(ctx, uid) // the wait may have been long
+	if n == nil || err != nil {
+		return err
+	}
 	if n.Wish == pool.WishRemove || n.State == pool.NodeLeaving {
 		return s.removeNode(ctx, n)
 	}
 	p, err := s.Store.PoolByUID(ctx, n.PoolUID)
 	if err != nil {
 		return err
-	}
-	if n.WishOption == "taskcompletion" && n.RunningTasks > 0 {
-		return nil // the news of its last task wakes us
 	}
 	fresh := false
 	switch n.State {
@@ -75,6 +78,29 @@ func (s *Scheduler) nodePass(ctx context.Context, uid string) error {
 		return nil
 	}
 	return s.bootNode(ctx, p, n, fresh)
+}
+
+// nodeWithWork gives the node if its row wants something now; nil otherwise. One
+// that waits for its last task is closed to others first and then read again, so
+// that the news of that task either is in the row or finds the node closed and
+// wakes us.
+func (s *Scheduler) nodeWithWork(ctx context.Context, uid string) (*pool.Node, error) {
+	for closed := false; ; closed = true {
+		n, err := s.Store.NodeByUID(ctx, uid)
+		if fault.Is(err, "NodeNotFound") {
+			return nil, nil
+		}
+		if err != nil || !hasWork(n) {
+			return nil, err
+		}
+		if n.WishOption != "taskcompletion" || n.RunningTasks == 0 {
+			return n, nil
+		}
+		if closed {
+			return nil, nil
+		}
+		s.fleet.setUsable(uid, false)
+	}
 }
 
 // bootNode starts the node's machine under a new boot id and token. The row
@@ -122,13 +148,14 @@ func (s *Scheduler) bootNode(ctx context.Context, p *pool.Pool, n *pool.Node, fr
 
 // machineUp moves a node whose machine runs on to starting.
 func (s *Scheduler) machineUp(n *pool.Node) error {
-	n.Wish, n.WishOption = "", ""
+	n.Booted()
 	return n.Move(pool.MachineUp, s.Clock.Now())
 }
 
 // nodeFailed notes why a machine could not be started: what may pass is tried
 // again some times. Then the node is unusable, as Azure's are, until it is
-// rebooted, reimaged or removed.
+// rebooted, reimaged or removed. Of this boot nothing is left, so the row does
+// not wait for it.
 func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -136,11 +163,12 @@ func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) err
 	again := false
 	_, err := s.Store.UpdateNode(ctx, n.UID, system("MachineFailed"), func(n *pool.Node) error {
 		n.Losses++
-		if again = passing(ctx, why) && n.Losses < maxLosses; again {
+		n.BootID, n.HelloBoot = "", ""
+		if again = passing(ctx, why) && n.Losses < maxLosses; again || n.Wish == pool.WishRemove {
 			return nil
 		}
 		s.Log.Warn("node start", "node", n.ID, "error", why)
-		n.Wish, n.WishOption = "", ""
+		n.Booted()
 		n.Errors = []pool.NodeError{{Code: "NodeStartFailed", Message: reason(why)}}
 		if n.State == pool.NodeStarting { // a lost machine that cannot come back
 			n.State, n.StateAt = pool.NodeUnusable, s.Clock.Now()
@@ -150,6 +178,9 @@ func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) err
 	})
 	if err == nil && again {
 		return why
+	}
+	if err == nil {
+		err = s.requeue(ctx, n.UID, nil, job.Lost) // of an earlier boot, should a crash have left some
 	}
 	return err
 }
@@ -162,18 +193,18 @@ func (s *Scheduler) clearNode(ctx context.Context, n *pool.Node) error {
 	if err := s.Provider.Destroy(ctx, n.UID); err != nil {
 		return err
 	}
-	rule := job.Lost
+	return s.requeue(ctx, n.UID, nil, ruleFor(n))
+}
+
+// ruleFor is what becomes of the tasks of a machine that ends.
+func ruleFor(n *pool.Node) lostRule {
 	if n.WishOption == "terminate" {
-		rule = job.Terminated
+		return job.Terminated
 	}
-	return s.requeue(ctx, n.UID, nil, rule)
+	return job.Lost
 }
 
 func (s *Scheduler) removeNode(ctx context.Context, n *pool.Node) error {
-	s.fleet.setUsable(n.UID, false)
-	if n.WishOption == "taskcompletion" && n.RunningTasks > 0 {
-		return nil
-	}
 	if n.State != pool.NodeLeaving {
 		moved, err := s.Store.UpdateNode(ctx, n.UID, system("Leaving"), func(n *pool.Node) error {
 			return n.Move(pool.RemoveAsked, s.Clock.Now())
@@ -189,6 +220,7 @@ func (s *Scheduler) removeNode(ctx context.Context, n *pool.Node) error {
 	if err := s.removeFolders(ctx, n.UID); err != nil {
 		return err
 	}
+	s.Nodes.Drop(n.UID) // a hello that was under way at the first may have opened its SSH port again
 	if err := s.Store.RemoveNode(ctx, n.UID, system("Left")); err != nil {
 		return err
 	}

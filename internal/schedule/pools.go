@@ -46,7 +46,10 @@ func (s *Scheduler) poolPass(ctx context.Context, uid string) error {
 			s.Log.Warn("image of pool", "pool", p.Spec.ID, "error", err)
 			plan.Create, plan.Settled = nil, true
 			plan.Errors = append(plan.Errors, imageError(err))
-		} else if err := s.addNodes(ctx, p, room.CoresPerNode, plan.Create); err != nil {
+		} else if err := s.addNodes(ctx, p, plan.Create); err != nil {
+			if fault.Is(err, "PoolBeingDeleted") {
+				return nil // whose request has woken us again
+			}
 			return err
 		}
 	}
@@ -54,6 +57,9 @@ func (s *Scheduler) poolPass(ctx context.Context, uid string) error {
 		if err := s.settle(ctx, p, plan.Errors); err != nil {
 			return err
 		}
+	}
+	if p.Allocation == pool.Resizing && p.State == pool.Active && !plan.Settled {
+		s.poolsDue.set(s.Clock, p.ResizeStarted.Add(p.ResizeTimeout), func() { s.sweepPools(context.WithoutCancel(ctx)) })
 	}
 	nodes, err = s.Store.NodesOfPool(ctx, uid)
 	if err != nil {
@@ -76,8 +82,8 @@ func (s *Scheduler) room(ctx context.Context, p *pool.Pool) (pool.Capacity, erro
 	cores, _, _ := s.Size(p.Spec.VMSize)
 	room := pool.Capacity{CoresPerNode: cores, DedicatedCores: owner.DedicatedCores,
 		LowPriorityCores: owner.LowPriorityCores, Machines: -1}
-	if p.Allocation == pool.Steady {
-		return room, nil
+	if p.Allocation == pool.Steady || p.State == pool.Deleting {
+		return room, nil // nothing will be made
 	}
 	all, err := s.Store.AllNodes(ctx)
 	if err != nil {
@@ -100,7 +106,7 @@ func (s *Scheduler) room(ctx context.Context, p *pool.Pool) (pool.Capacity, erro
 	return room, nil
 }
 
-func (s *Scheduler) addNodes(ctx context.Context, p *pool.Pool, cores int, create []pool.NewNode) error {
+func (s *Scheduler) addNodes(ctx context.Context, p *pool.Pool, create []pool.NewNode) error {
 	now := s.Clock.Now()
 	nodes := make([]*pool.Node, len(create))
 	for i, c := range create {

@@ -58,7 +58,7 @@ const maxLosses = 5
 // machineGone hears that a machine ended by itself. Its tasks wait again, and
 // the node starts anew on its disk.
 func (s *Scheduler) machineGone(ctx context.Context, gone provider.Instance) {
-	lost := false
+	lost, rule := false, job.Lost
 	n, err := s.Store.UpdateNode(ctx, gone.ID, system("MachineLost"), func(n *pool.Node) error {
 		lost = false
 		if n.BootID != gone.BootID || n.State == pool.NodeUnusable {
@@ -68,10 +68,12 @@ func (s *Scheduler) machineGone(ctx context.Context, gone provider.Instance) {
 			return err
 		}
 		lost = true
+		rule = ruleFor(n)
 		if n.HelloBoot != gone.BootID {
 			n.Losses++
 		}
-		if n.Losses >= maxLosses {
+		if n.Losses >= maxLosses && n.State == pool.NodeStarting {
+			n.Booted()
 			n.State, n.Errors = pool.NodeUnusable, []pool.NodeError{{Code: "NodeStartFailed",
 				Message: "The machine ended again and again before its agent was heard of"}}
 		}
@@ -90,7 +92,7 @@ func (s *Scheduler) machineGone(ctx context.Context, gone provider.Instance) {
 	}
 	s.fleet.drop(gone.ID)
 	s.Nodes.Drop(gone.ID)
-	if err := s.requeue(ctx, gone.ID, nil, job.Lost); err != nil && ctx.Err() == nil {
+	if err := s.requeue(ctx, gone.ID, nil, rule); err != nil && ctx.Err() == nil {
 		s.Log.Warn("requeue of a lost node", "node", n.ID, "error", err)
 	}
 	s.nodes.wake(gone.ID)

@@ -80,12 +80,16 @@ type Scheduler struct {
 	fleet *fleet
 	slots chan struct{} // bounds machine work under way at once
 
+	recovered chan struct{} // closed when rows and machines agree after the start
+
 	pools *keyed // key: pool uid
 	nodes *keyed // key: node uid
 	queue *keyed // key: pool uid
 	ends  *keyed // key: "", jobs and tasks that end
 
-	stop context.CancelFunc
+	jobsDue  alarm // a job's wall clock
+	poolsDue alarm // a pool's resize timeout
+	stop     context.CancelFunc
 }
 
 // SweepEvery is how often everything is looked at without an event.
@@ -94,7 +98,7 @@ const SweepEvery = 30 * time.Second
 // New makes the loops; nothing runs before Run.
 func New(c Config) *Scheduler {
 	parallel := c.Provider.Capabilities().Parallel
-	s := &Scheduler{Config: c, fleet: newFleet(), slots: make(chan struct{}, max(parallel, 1))}
+	s := &Scheduler{Config: c, fleet: newFleet(), slots: make(chan struct{}, max(parallel, 1)), recovered: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.pools = newKeyed(ctx, "pools", c.Log, s.poolPass)
@@ -113,9 +117,19 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			k.wait()
 		}
 	}()
-	if err := s.recover(ctx); err != nil {
-		return err
+	for {
+		err := s.recover(ctx)
+		if err == nil {
+			break
+		}
+		s.Log.Warn("recovery", "error", err) // such as a node host that was just killed
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.Clock.After(retryAfter):
+		}
 	}
+	close(s.recovered)
 	s.sweep(ctx)
 	sweep := s.Clock.After(SweepEvery)
 	for {
@@ -133,13 +147,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 // sweep wakes every loop that has something open.
 func (s *Scheduler) sweep(ctx context.Context) {
-	pools, err := s.Store.UnsettledPools(ctx)
-	if err != nil {
-		s.Log.Warn("sweep", "error", err)
-	}
-	for _, p := range pools {
-		s.pools.wake(p.UID)
-	}
+	s.sweepPools(ctx)
 	work, err := s.Store.PoolsWithWork(ctx)
 	if err != nil {
 		s.Log.Warn("sweep", "error", err)
@@ -148,6 +156,16 @@ func (s *Scheduler) sweep(ctx context.Context) {
 		s.queue.wake(uid)
 	}
 	s.ends.wake("")
+}
+
+func (s *Scheduler) sweepPools(ctx context.Context) {
+	pools, err := s.Store.UnsettledPools(ctx)
+	if err != nil {
+		s.Log.Warn("sweep", "error", err)
+	}
+	for _, p := range pools {
+		s.pools.wake(p.UID)
+	}
 }
 
 // WakePool tells that a pool or its nodes changed (pool.Pools.Wake).

@@ -38,6 +38,8 @@ type world struct {
 	// exit decides a task's exit code; held tasks end only when released.
 	exit func(t *job.Task) int
 	hold chan struct{}
+	// before meets the provider's calls; it is set before the first.
+	before func(ctx context.Context, op fake.Op, m provider.Machine) error
 
 	*service
 }
@@ -59,7 +61,7 @@ type agent struct {
 	held  map[string]int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*world)) *world {
 	w := &world{t: t, dir: t.TempDir(), clock: resource.SystemClock(), machine: fake.NewWorld(), agents: map[string]*agent{},
 		ran: map[string]int{}, exit: func(*job.Task) int { return 0 },
 		owner: pool.Owner{UID: "acct", Name: "acct", Region: "westeurope", PoolQuota: 10, DedicatedCores: 100, LowPriorityCores: 100}}
@@ -68,6 +70,9 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.db = db
+	for _, c := range change {
+		c(w)
+	}
 	w.up()
 	t.Cleanup(func() {
 		w.stop()
@@ -82,7 +87,13 @@ func newWorld(t *testing.T) *world {
 func (w *world) up() {
 	s := &service{}
 	s.provider = fake.New(fake.Config{World: w.machine, Capabilities: provider.Capabilities{Name: "fake", Parallel: 4, OutlivesUs: true},
-		OnStart: w.machineStarts, OnStop: w.machineStops})
+		OnStart: w.machineStarts, OnStop: w.machineStops,
+		Before: func(ctx context.Context, op fake.Op, m provider.Machine) error {
+			if w.before == nil {
+				return nil
+			}
+			return w.before(ctx, op, m)
+		}})
 	s.sched = New(Config{Store: w.db, Provider: s.provider, Worker: layer.NewLocal(layer.Limits{}), Nodes: gate{w}, Trees: trees{}, Owners: w,
 		Machines: noVMs{}, Clock: w.clock, Log: slog.New(slog.DiscardHandler), Size: func(string) (int, int, bool) { return 1, 1024, true },
 		Paths: Paths{Disks: filepath.Join(w.dir, "disks"), Nodes: filepath.Join(w.dir, "nodes")}})

@@ -123,7 +123,7 @@ func (g *Gateway) leave(s *session) {
 	g.mu.Unlock()
 	s.end()
 	if current {
-		g.agents.Gone(s.node, s.boot)
+		g.agents.Gone(s.node, s.epoch)
 	}
 }
 

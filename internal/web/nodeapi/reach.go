@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"millpond/internal/fault"
 	"millpond/internal/node/wire"
@@ -22,7 +23,10 @@ func (g *Gateway) open(ctx context.Context, nodeUID string, o wire.Open) (*wire.
 	if err != nil {
 		return nil, wire.Opened{}, nil, unreachable(err)
 	}
-	unhook := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	unhook := context.AfterFunc(ctx, func() {
+		_ = raw.SetDeadline(time.Unix(1, 0)) // closing ends only our direction; an agent may hang
+		_ = raw.Close()
+	})
 	end := func() {
 		unhook()
 		_ = raw.Close()

@@ -18,11 +18,12 @@ import (
 
 // session is one agent's connection.
 type session struct {
-	g    *Gateway
-	node string
-	boot string
-	mux  *yamux.Session
-	conn *wire.Conn
+	g     *Gateway
+	node  string
+	boot  string
+	epoch int64
+	mux   *yamux.Session
+	conn  *wire.Conn
 
 	mu    sync.Mutex
 	out   []wire.Frame
@@ -55,7 +56,7 @@ func (g *Gateway) greet(ctx context.Context, mux *yamux.Session, control net.Con
 	if r.Refused != "" {
 		return nil, errors.Join(errors.New(r.Refused), conn.Send(wire.Frame{Welcome: &wire.Welcome{Refused: r.Refused}}))
 	}
-	s := &session{g: g, node: h.NodeUID, boot: h.BootID, mux: mux, conn: conn,
+	s := &session{g: g, node: h.NodeUID, boot: h.BootID, epoch: r.Epoch, mux: mux, conn: conn,
 		ready: make(chan struct{}, 1), done: make(chan struct{})}
 	s.send(wire.Frame{Welcome: g.welcome(r)})
 	if len(r.Resend) > 0 {
