@@ -21,13 +21,16 @@ func (f folder) path(parts ...string) string {
 	return filepath.Join(append([]string{string(f)}, parts...)...)
 }
 
-// openFolder makes the folder at the first start. It is the server's alone,
-// save that the machines' root passes through it (0711).
+// openFolder makes the folder at the first start. It is its owner's alone
+// (0700): below it lie machines' files under their own modes, world-readable
+// ones and setuid programs of the ids machines run under among them, and other
+// users of this computer must reach neither. The node host opens its parts
+// before it changes to the machines' ids, so these need no way through.
 func openFolder(dir string) (folder, error) {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("the data folder cannot be made: %w", err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the machines' root needs to pass, not to list
+	if err := os.Chmod(dir, 0o700); err != nil {
 		return "", err
 	}
 	return folder(dir), nil
