@@ -54,7 +54,7 @@ func Open(ctx context.Context, config Config) (*Provider, error) {
 	if config.DataDir == "" || config.Millpond == "" || config.Agent == "" {
 		return nil, errors.New("local: Config lacks DataDir, Millpond or Agent")
 	}
-	if err := os.MkdirAll(config.DataDir, 0o711); err != nil {
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
 	if abs, err := filepath.Abs(config.DataDir); err == nil {
