@@ -56,6 +56,9 @@ func (s *TaskSpec) Check() error {
 	if s.MaxWallClock <= 0 {
 		p.Add(fault.Property("constraints.maxWallClockTime", "", "The value must be more than 0."))
 	}
+	if s.Retention < 0 {
+		p.Add(fault.Property("constraints.retentionTime", "", "The value must not be negative."))
+	}
 	p.Add(s.User.Check("userIdentity", nil))
 	return p.Err()
 }

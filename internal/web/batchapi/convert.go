@@ -25,6 +25,14 @@ func intOf(p *int32) int { return int(val(p)) }
 
 func countOf(n int) *int32 { return new(int32(n)) } //nolint:gosec // counts of tasks and nodes fit
 
+// notZero refuses a count that was sent as 0 where 0 would read as absent.
+func notZero(property string, n *int32) error {
+	if n != nil && *n == 0 {
+		return fault.Property(property, "0", "The value must not be 0.")
+	}
+	return nil
+}
+
 // some is s, or nil when it is empty: absent on the wire.
 func some(s string) *string {
 	if s == "" {

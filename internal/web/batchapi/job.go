@@ -37,23 +37,15 @@ func jobSpec(in *JobAdd) (job.Spec, error) {
 	}
 	s := job.Spec{
 		ID: val(in.ID), DisplayName: val(in.DisplayName), Priority: intOf(in.Priority),
-		MaxParallelTasks: parallel(in.MaxParallelTasks), Environment: environment(in.CommonEnvironmentSettings),
+		MaxParallelTasks: intOf(in.MaxParallelTasks), Environment: environment(in.CommonEnvironmentSettings),
 		EmptyEnvironment:   in.CommonEnvironmentSettings != nil && len(in.CommonEnvironmentSettings) == 0,
 		OnAllTasksComplete: string(val(in.OnAllTasksComplete)), OnTaskFailure: string(val(in.OnTaskFailure)),
 		Metadata: metadata(in.Metadata),
 	}
+	p.Add(notZero("maxParallelTasks", in.MaxParallelTasks))
 	p.Add(poolInfo(&s, in.PoolInfo))
 	jobConstraints(&s, in.Constraints)
 	return s, p.Err()
-}
-
-// parallel is how many tasks of a job may run at once; 0, when it was sent, is
-// neither a count nor the default.
-func parallel(n *int32) int {
-	if n != nil && *n == 0 {
-		return -2
-	}
-	return intOf(n)
 }
 
 func poolInfo(s *job.Spec, in *PoolInfo) error {
@@ -138,12 +130,15 @@ func (a *API) updateJob(c *web.Call) (web.Reply, error) {
 		"metadata", "onAllTasksComplete"); err != nil {
 		return web.Reply{}, err
 	}
+	if err := notZero("maxParallelTasks", body.MaxParallelTasks); err != nil {
+		return web.Reply{}, err
+	}
 	j, err := a.Jobs.Update(c.Context(), c.Principal, acct.Owner.UID, c.Param("jobId"), "JobPatch", jobCheck(c), func(s *job.Spec) error {
 		if body.Priority != nil {
 			s.Priority = intOf(body.Priority)
 		}
 		if body.MaxParallelTasks != nil {
-			s.MaxParallelTasks = parallel(body.MaxParallelTasks)
+			s.MaxParallelTasks = intOf(body.MaxParallelTasks)
 		}
 		if body.Metadata != nil {
 			s.Metadata = metadata(body.Metadata)

@@ -35,9 +35,8 @@ func poolSpec(in *PoolAdd) (pool.Spec, pool.Targets, error) {
 	if in.MaxTasksPerNode != nil {
 		s.TaskSlotsPerNode = intOf(in.MaxTasksPerNode)
 	}
-	if in.TaskSlotsPerNode != nil && s.TaskSlotsPerNode == 0 {
-		s.TaskSlotsPerNode = -1 // given as 0, which is not the default
-	}
+	p.Add(notZero("taskSlotsPerNode", in.TaskSlotsPerNode))
+	p.Add(notZero("maxTasksPerNode", in.MaxTasksPerNode))
 	if in.TaskSchedulingPolicy != nil {
 		s.FillType = string(val(in.TaskSchedulingPolicy.NodeFillType))
 	}

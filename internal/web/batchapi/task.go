@@ -101,8 +101,8 @@ func taskSpec(in *TaskAdd) (job.NewTask, error) {
 		Environment: environment(in.EnvironmentSettings), User: userIdentity(in.UserIdentity, in.RunElevated),
 		RequiredSlots: intOf(in.RequiredSlots),
 	}}
-	if in.RequiredSlots != nil && *in.RequiredSlots == 0 {
-		n.Spec.RequiredSlots = -1
+	if err := notZero("requiredSlots", in.RequiredSlots); err != nil {
+		return job.NewTask{}, err
 	}
 	if in.AffinityInfo != nil {
 		n.Spec.AffinityID = val(in.AffinityInfo.AffinityID)
