@@ -109,6 +109,10 @@ func (a *Accounts) plan(ctx context.Context, w Wish) (plan, error) {
 		}
 		return p, nil
 	}
+	// What is kept is gone on with for ever, so a mistake must not get that far.
+	if _, err := needRegion(either(w.Location, DefaultLocation), "LocationNotAvailableForResourceGroup"); err != nil {
+		return plan{}, err
+	}
 	p := plan{
 		Tenant: uuid.NewString(), Subscription: uuid.NewString(), App: uuid.NewString(), Object: uuid.NewString(), Assignment: uuid.NewString(),
 		Group: either(w.ResourceGroup, DefaultGroup), Location: either(w.Location, DefaultLocation), Account: either(w.AccountName, DefaultAccount),

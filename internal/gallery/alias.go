@@ -51,20 +51,29 @@ func ParseAlias(s string) (ref Reference, source Source, err error) {
 // SetAlias gives an entry another source; an empty one takes the alias away.
 // Machines that exist keep the base they were made from.
 func (c *Catalogue) SetAlias(ctx context.Context, ref Reference, source Source) error {
-	e, ok := c.Entry(Key(ref.Publisher, ref.Offer, ref.SKU))
-	if !ok {
-		return fault.Newf("PlatformImageNotFound", "The catalogue has no image %s:%s:%s.", ref.Publisher, ref.Offer, ref.SKU).
-			With("target", "alias")
-	}
-	if e.OSType == "windows" {
-		return fault.Newf("OperationNotSupported", "The image %s:%s:%s runs Windows, which no provider of this deployment does.",
-			e.Publisher, e.Offer, e.SKU)
+	e, err := c.aliasable(ref)
+	if err != nil {
+		return err
 	}
 	alias := ""
 	if source.Kind != "" {
 		alias = source.String()
 	}
 	return c.change(ctx, e.Key(), func(s *entryState) { s.Alias = alias })
+}
+
+// aliasable finds the entry another source may be given to.
+func (c *Catalogue) aliasable(ref Reference) (Entry, error) {
+	e, ok := c.Entry(Key(ref.Publisher, ref.Offer, ref.SKU))
+	if !ok {
+		return e, fault.Newf("PlatformImageNotFound", "The catalogue has no image %s:%s:%s.", ref.Publisher, ref.Offer, ref.SKU).
+			With("target", "alias")
+	}
+	if e.OSType == "windows" {
+		return e, fault.Newf("OperationNotSupported", "The image %s:%s:%s runs Windows, which no provider of this deployment does.",
+			e.Publisher, e.Offer, e.SKU)
+	}
+	return e, nil
 }
 
 // states reads what is stored of all entries, by key.

@@ -51,14 +51,44 @@ func (g *Images) baseContent(ctx context.Context, key string) (Content, error) {
 	if err != nil {
 		return Content{}, err
 	}
-	if content.Stack, err = g.importBase(ctx, src); err != nil {
-		return Content{}, fault.Newf("ImageUnavailable", "The base of image %s:%s:%s could not be made from %s: %v",
-			e.Publisher, e.Offer, e.SKU, src, err).Because(err)
+	if content.Stack, err = g.makeBase(ctx, e, src); err != nil {
+		return Content{}, err
 	}
 	now := c.clock.Now()
 	return content, c.change(ctx, e.Key(), func(s *entryState) {
 		s.Made = &made{Source: text, Stack: content.Stack, At: now}
 	})
+}
+
+// Import gives an entry a source and makes its base from it now, anew when it
+// was made from the same source before. A source that cannot be used changes
+// nothing.
+func (g *Images) Import(ctx context.Context, ref Reference, source Source) error {
+	c := g.Catalogue
+	e, err := c.aliasable(ref)
+	if err != nil {
+		return err
+	}
+	c.making.Lock()
+	defer c.making.Unlock()
+	stack, err := g.makeBase(ctx, e, source)
+	if err != nil {
+		return err
+	}
+	now := c.clock.Now()
+	return c.change(ctx, e.Key(), func(s *entryState) {
+		s.Alias = source.String()
+		s.Made = &made{Source: s.Alias, Stack: stack, At: now}
+	})
+}
+
+func (g *Images) makeBase(ctx context.Context, e Entry, source Source) (layer.Stack, error) {
+	stack, err := g.importBase(ctx, source)
+	if err != nil {
+		return nil, fault.Newf("ImageUnavailable", "The base of image %s:%s:%s could not be made from %s: %v",
+			e.Publisher, e.Offer, e.SKU, source, err).Because(err)
+	}
+	return stack, nil
 }
 
 // madeStack is the layers of an entry that was made from its present source and

@@ -36,6 +36,7 @@ type Setup struct {
 	Env  []string // its whole environment; nil = the test's own
 	Bin  string   // the program; "" = Binary
 	Data string   // the data folder, the caller's to remove; "" = a fresh one
+	Dir  string   // its working folder; "" = the test's
 	Run  string   // where it makes its run folder; "" = as the test's own user
 }
 
@@ -150,7 +151,7 @@ func (s *Server) Up() {
 	}
 	args := slices.Concat(s.setup.Via, []string{bin, "up", "--data", s.Data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"}, s.setup.Args)
 	s.cmd = exec.CommandContext(context.Background(), args[0], args[1:]...)
-	s.cmd.Stderr, s.cmd.Env = s.logs, s.setup.Env
+	s.cmd.Stderr, s.cmd.Env, s.cmd.Dir = s.logs, s.setup.Env, s.setup.Dir
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.tb.Fatal(err)
@@ -222,8 +223,8 @@ func (s *Server) End(signal os.Signal) {
 		<-s.exit
 	}
 	s.cmd = nil
-	for _, left := range s.Leftovers() {
-		s.tb.Errorf("left over: %s", left)
+	if more := s.said.String(); more != "" {
+		s.tb.Errorf("after its ready line the server printed %q", more)
 	}
 }
 

@@ -153,10 +153,7 @@ func (a *API) importImage(c *web.Call) (web.Reply, error) {
 		return web.Reply{}, err
 	}
 	ref := gallery.Reference{Publisher: l.Publisher, Offer: l.Offer, SKU: l.SKU}
-	if err := a.Images.Catalogue.SetAlias(c.Context(), ref, source); err != nil {
-		return web.Reply{}, err
-	}
-	if _, _, err := a.Images.Base(c.Context(), l.Key()); err != nil {
+	if err := a.Images.Import(c.Context(), ref, source); err != nil {
 		return web.Reply{}, err
 	}
 	return a.getImage(c)
