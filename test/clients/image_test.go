@@ -121,7 +121,7 @@ func (a *arm) send(method, path string, body any) (state, text string) {
 func (a *arm) put(path string, properties map[string]any) string {
 	a.t.Helper()
 	a.send(http.MethodPut, path, map[string]any{"location": a.w.Location, "properties": properties})
-	a.w.Eventually(time.Minute, path, func() (bool, string) {
+	a.w.eventually(a.t, time.Minute, path, func() (bool, string) {
 		state, text := a.send(http.MethodGet, path, nil)
 		if state == "Failed" {
 			a.t.Fatalf("%s failed: %s", path, text)

@@ -3,11 +3,9 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // az runs az in the registered cloud and gives what it printed as JSON; nil for nothing.
@@ -80,7 +78,7 @@ func azTour(t *testing.T, w *world) {
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T, *world)
-	}{{"account", tourAccount}, {"images", tourImages}, {"roles", tourRoles}, {"pool, job, task", tourWork}} {
+	}{{"account", tourAccount}, {"images", tourImages}, {"roles", tourRoles}, {"pool, job, task", tourWork}, {"shared key", tourSharedKey}} {
 		t.Run(part.name, func(t *testing.T) {
 			below := *w
 			below.Server = w.For(t)
@@ -103,6 +101,18 @@ func tourAccount(t *testing.T, w *world) {
 	has(t, "account list", w.az(t, "batch", "account", "list"), "name", w.AccountName)
 	keys := w.az(t, "batch", "account", "keys", "list", "-g", w.ResourceGroup, "-n", w.AccountName)
 	want(t, "primary key", at(keys, "primary") == w.AccountKey, true)
+	has(t, "locations", w.az(t, "account", "list-locations"), "name", w.Location)
+	w.az(t, "provider", "register", "-n", "Microsoft.Batch")
+	want(t, "provider", at(w.az(t, "provider", "show", "-n", "Microsoft.Batch"), "registrationState"), "Registered")
+	second := []string{"-g", "tour", "-n", "touraccount"}
+	made := w.az(t, append([]string{"batch", "account", "create", "-l", "northeurope"}, second...)...)
+	want(t, "account", at(made, "provisioningState"), "Succeeded")
+	before := at(w.az(t, append([]string{"batch", "account", "keys", "list"}, second...)...), "primary")
+	after := at(w.az(t, append([]string{"batch", "account", "keys", "renew", "--key-name", "primary"}, second...)...), "primary")
+	if before == nil || after == nil || before == after {
+		t.Error("the key was not renewed")
+	}
+	w.az(t, append([]string{"batch", "account", "delete", "--yes"}, second...)...)
 	has(t, "supported images", w.az(t, "batch", "pool", "supported-images", "list"), "nodeAgentSkuId", "batch.node.ubuntu 18.04")
 }
 
@@ -135,55 +145,4 @@ func tourRoles(t *testing.T, w *world) {
 	want(t, "principal", at(made, "principalId"), nobody)
 	has(t, "assignments", w.az(t, "role", "assignment", "list", "--scope", scope), "principalId", nobody)
 	w.az(t, "role", "assignment", "delete", "--ids", fmt.Sprint(at(made, "id")))
-}
-
-func tourWork(t *testing.T, w *world) {
-	image := fmt.Sprintf("/subscriptions/%s/resourceGroups/tour/providers/Microsoft.Compute/galleries/tour/images/ubuntu/versions/1.0.0", w.SubscriptionID)
-	do := func(args ...string) any { t.Helper(); return w.az(t, append([]string{"batch"}, args...)...) }
-	do("pool", "create", "--id", "tour", "--vm-size", "Standard_A1_v2", "--target-dedicated-nodes", "1", "--image", image,
-		"--node-agent-sku-id", "batch.node.ubuntu 18.04")
-	has(t, "pools", do("pool", "list"), "id", "tour")
-	w.idle(t, "tour", 1)
-	nodes := do("node", "list", "--pool-id", "tour")
-	want(t, "node state", at(nodes, 0, "state"), "idle")
-	node := fmt.Sprint(at(nodes, 0, "id"))
-	do("node", "user", "create", "--pool-id", "tour", "--node-id", node, "--name", "tourist", "--password", nodePassword)
-	login := do("node", "remote-login-settings", "show", "--pool-id", "tour", "--node-id", node)
-	if at(login, "remoteLoginPort") == nil {
-		t.Errorf("remote login settings: %v", login)
-	}
-	do("node", "user", "delete", "--pool-id", "tour", "--node-id", node, "--user-name", "tourist", "--yes")
-
-	do("job", "create", "--id", "tour", "--pool-id", "tour")
-	has(t, "jobs", do("job", "list"), "id", "tour")
-	do("task", "create", "--job-id", "tour", "--task-id", "hello", "--command-line", "/bin/sh -c 'echo hello from $AZ_BATCH_TASK_ID'")
-	w.Eventually(time.Minute, "task hello", func() (bool, string) {
-		a, err := w.Try("GET", "/jobs/tour/tasks/hello", nil)
-		if err != nil {
-			return false, err.Error()
-		}
-		return strings.Contains(string(a.Body), `"state":"completed"`), string(a.Body)
-	})
-	want(t, "exit code", at(do("task", "show", "--job-id", "tour", "--task-id", "hello"), "executionInfo", "exitCode"), "0")
-	has(t, "tasks", do("task", "list", "--job-id", "tour"), "id", "hello")
-	has(t, "files", do("task", "file", "list", "--job-id", "tour", "--task-id", "hello"), "name", "stdout.txt")
-	file := filepath.Join(t.TempDir(), "stdout.txt")
-	do("task", "file", "download", "--job-id", "tour", "--task-id", "hello", "--file-path", "stdout.txt", "--destination", file)
-	if text, err := os.ReadFile(file); err != nil || strings.TrimSpace(string(text)) != "hello from hello" {
-		t.Errorf("downloaded %q, %v", text, err)
-	}
-	counts := do("job", "task-counts", "show", "--job-id", "tour")
-	want(t, "succeeded", at(counts, "taskCounts", "succeeded"), "1")
-	do("job", "stop", "--job-id", "tour", "--terminate-reason", "TourIsOver")
-	want(t, "reason", at(do("job", "show", "--job-id", "tour"), "executionInfo", "terminateReason"), "TourIsOver")
-	do("job", "delete", "--job-id", "tour", "--yes")
-
-	do("pool", "resize", "--pool-id", "tour", "--target-dedicated-nodes", "2")
-	w.idle(t, "tour", 2)
-	want(t, "nodes", at(do("pool", "show", "--pool-id", "tour"), "currentDedicatedNodes"), "2")
-	do("pool", "delete", "--pool-id", "tour", "--yes")
-	w.Eventually(time.Minute, "the end of the pool", func() (bool, string) {
-		a, err := w.Try("GET", "/pools/tour", nil)
-		return err == nil && a.Status == 404, string(a.Body)
-	})
 }

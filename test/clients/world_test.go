@@ -58,6 +58,7 @@ func TestClients(t *testing.T) {
 		{"document's Linux nodes", documentLinuxNodes},
 		{"az tour", azTour},
 		{"Python with the shared key", pythonSharedKey},
+		{"Go", mainJob},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			below := *w
@@ -192,10 +193,29 @@ func (w *world) must(t *testing.T, c command) string {
 	return r.stdout
 }
 
+// eventually asks again until holds says so; asking is a client's only way to learn of a state.
+func (w *world) eventually(t *testing.T, within time.Duration, what string, holds func() (bool, string)) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(within)
+	for {
+		ok, got := holds()
+		if ok {
+			return
+		}
+		select {
+		case <-late:
+			t.Fatalf("%s: not within %s: %s", what, within, got)
+		case <-tick.C:
+		}
+	}
+}
+
 // idle waits until a pool is steady and has n idle nodes.
 func (w *world) idle(t *testing.T, pool string, n int) {
 	t.Helper()
-	w.Eventually(2*time.Minute, fmt.Sprintf("%d idle nodes in pool %s", n, pool), func() (bool, string) {
+	w.eventually(t, 2*time.Minute, fmt.Sprintf("%d idle nodes in pool %s", n, pool), func() (bool, string) {
 		states, err := w.NodeStates(pool)
 		if err != nil {
 			return false, err.Error()
@@ -211,7 +231,7 @@ func (w *world) idle(t *testing.T, pool string, n int) {
 func (w *world) gone(t *testing.T, pool string) {
 	t.Helper()
 	w.Do("DELETE", "/pools/"+pool, nil, nil)
-	w.Eventually(time.Minute, "the end of pool "+pool, func() (bool, string) {
+	w.eventually(t, time.Minute, "the end of pool "+pool, func() (bool, string) {
 		a, err := w.Try("GET", "/pools/"+pool, nil)
 		if err != nil {
 			return false, err.Error()
