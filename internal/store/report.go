@@ -128,6 +128,9 @@ func (b *batch) settled(s *storedTask, started, ended resource.Ticks, outcome st
 	rule func(*job.Task), now resource.Ticks) error {
 	was := *s.Task
 	rule(s.Task)
+	if s.Requeues > was.Requeues {
+		outcome = outcomeLost // whoever told it: a node's own news may say that its agent died
+	}
 	if onNode(s.Task) {
 		return fmt.Errorf("store: attempt %d of task %s ended and the rule left the task %s", was.Attempt, was.UID, s.State)
 	}
