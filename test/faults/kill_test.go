@@ -30,16 +30,7 @@ const (
 // must agree: every task completed once, with success, in the attempt the API
 // names, and every attempt that reached its last line is one that was given out.
 func TestNothingIsLost(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("MILLPOND_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("seed: MILLPOND_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
+	random := draws(t)
 	s := rig.Start(t)
 	s.Do("POST", "/pools", s.Pool("p", nodes, slots), nil)
 	s.Insist("POST", "/jobs", map[string]any{"id": "j", "poolInfo": map[string]string{"poolId": "p"}}, time.Minute)
@@ -63,19 +54,30 @@ func TestNothingIsLost(t *testing.T) {
 		a, err := s.Try("GET", "/jobs/j/taskcounts", nil)
 		return err == nil && strings.Contains(string(a.Body), fmt.Sprintf(`"completed":%d`, added)), fmt.Sprint(err, string(a.Body))
 	})
-	compare(t, s, added)
+	byAPI := compare(t, s, added)
+	openPorts(t, s, "p")
+	s.Stop()
+	compareRows(t, s, byAPI)
+	s.Up()
 
 	s.Do("DELETE", "/jobs/j", nil, nil)
-	s.Do("DELETE", "/pools/p", nil, nil)
-	s.Eventually(time.Minute, "the pool is gone", func() (bool, string) {
-		a, err := s.Try("GET", "/pools/p", nil)
-		return err == nil && a.Status == 404, fmt.Sprint(err, a.Status)
-	})
-	for _, dir := range []string{"nodes", "disks"} {
-		if left, err := os.ReadDir(filepath.Join(s.Data, dir)); err != nil || len(left) > 0 {
-			t.Errorf("%s: %v %v", dir, left, err)
+	deletePool(s, "p")
+	nothingLeft(t, s)
+}
+
+// draws is the test's source of chance; MILLPOND_SEED repeats a run.
+func draws(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("MILLPOND_SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
 		}
+		seed = n
 	}
+	t.Logf("seed: MILLPOND_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 1))
 }
 
 // witness is a task's command: some run for a moment, so that kills meet them.
@@ -90,12 +92,16 @@ func kill(t *testing.T, s *rig.Server, k int, random *rand.Rand) {
 	var agents []rig.Process
 	for _, p := range s.Processes() {
 		switch {
-		case strings.HasPrefix(p.Command, "millpond-node"):
-			agents = append(agents, p)
 		case strings.Contains(p.Command, "node-host"):
 			if host.PID == 0 || p.PID < host.PID {
 				host = p
 			}
+		}
+	}
+	for _, p := range s.Processes() {
+		// Below an agent, what has its name is a task on its way to its program.
+		if host.PID != 0 && p.Parent == host.PID && strings.HasPrefix(p.Command, "millpond-node") {
+			agents = append(agents, p)
 		}
 	}
 	switch k % 3 {
@@ -132,8 +138,8 @@ type task struct {
 	}
 }
 
-// compare holds the tasks' own file against what the API says.
-func compare(t *testing.T, s *rig.Server, want int) {
+// compare holds the tasks' own file against what the API says, and gives that.
+func compare(t *testing.T, s *rig.Server, want int) map[string]task {
 	t.Helper()
 	byAPI := map[string]task{}
 	path := "/jobs/j/tasks?maxresults=1000"
@@ -202,4 +208,5 @@ func compare(t *testing.T, s *rig.Server, want int) {
 		}
 	}
 	t.Logf("%d tasks, %d requeued over %d kills", len(byAPI), requeues, kills)
+	return byAPI
 }

@@ -23,7 +23,7 @@ func (s *Server) Leftovers() []string {
 			}
 		}
 	}
-	run := s.runDir()
+	run := s.RunDir()
 	if _, err := os.Stat(run); err == nil {
 		left = append(left, "run folder "+run)
 	}
@@ -35,8 +35,8 @@ func (s *Server) Leftovers() []string {
 	return left
 }
 
-// runDir is the server's short folder of sockets, named by its data folder.
-func (s *Server) runDir() string {
+// RunDir is the server's short folder of sockets, named by its data folder.
+func (s *Server) RunDir() string {
 	base := s.setup.Run
 	if base == "" && os.Geteuid() == 0 {
 		base = "/run"
@@ -52,6 +52,7 @@ func (s *Server) runDir() string {
 // Process is a running process of this server's folder.
 type Process struct {
 	PID     int
+	Parent  int
 	Command string
 }
 
@@ -102,7 +103,7 @@ func (s *Server) Processes() []Process {
 	}
 	var out []Process
 	for pid := range mine {
-		out = append(out, Process{pid, command[pid]})
+		out = append(out, Process{pid, parent[pid], command[pid]})
 	}
 	return out
 }
