@@ -8,7 +8,7 @@ import (
 )
 
 // reportsPerFrame bounds one frame of reports (about 200 bytes each).
-const reportsPerFrame = 1000
+const reportsPerFrame = wire.MaxReports
 
 // saveAgain is the wait before the journal is tried again on a full disk.
 const saveAgain = time.Second

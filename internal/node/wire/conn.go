@@ -17,6 +17,10 @@ const (
 	MaxOpened = 64 << 20
 )
 
+// MaxReports is the most reports of one frame; the service stores a frame's
+// reports in one transaction and ends the session of an agent that sends more.
+const MaxReports = 1000
+
 // ErrTooLong is returned for a line over its limit; the connection is then of
 // no further use, because the rest of the line is unread.
 var ErrTooLong = errors.New("wire: line is longer than its limit")

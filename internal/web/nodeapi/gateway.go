@@ -30,7 +30,8 @@ type Config struct {
 // Gateway holds the sessions of all agents.
 type Gateway struct {
 	Config
-	agents job.Agents
+	agents    job.Agents
+	strangers strangers
 
 	mu       sync.Mutex
 	sessions map[string]*session // node uid
@@ -48,6 +49,10 @@ func New(c Config) *Gateway {
 // helloTimeout is how long a connection may take to say who it is.
 const helloTimeout = 30 * time.Second
 
+// acceptAgain is the wait after a connection could not be accepted, most likely
+// for want of a descriptor: others end, and some come free.
+const acceptAgain = 20 * time.Millisecond
+
 // Serve accepts agents on l until ctx ends.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener, agents job.Agents) error {
 	g.agents = agents
@@ -62,25 +67,35 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener, agents job.Agents) 
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			return err
+			g.Log.Warn("agents' socket", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptAgain):
+			}
+			continue
+		}
+		known, ok := g.strangers.enter(conn)
+		if !ok {
+			_ = conn.Close() // an agent comes again
+			continue
 		}
 		wg.Go(func() {
-			if err := g.serve(ctx, conn); err != nil && ctx.Err() == nil {
+			defer known()
+			if err := g.serve(ctx, conn, known); err != nil && ctx.Err() == nil {
 				g.Log.Debug("agent session ended", "error", err)
 			}
 		})
 	}
 }
 
-func (g *Gateway) serve(ctx context.Context, conn net.Conn) error {
+// serve carries one connection to its end; known is called once it said hello.
+func (g *Gateway) serve(ctx context.Context, conn net.Conn, known func()) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(helloTimeout)) // network deadlines are the machine's clock
 	cfg := yamux.DefaultConfig()
 	cfg.EnableKeepAlive = false // a local socket tells when its peer is gone
-	cfg.LogOutput = nil
-	cfg.Logger = nil
 	cfg.LogOutput = io.Discard
 	mux, err := yamux.Server(conn, cfg)
 	if err != nil {
@@ -95,6 +110,7 @@ func (g *Gateway) serve(ctx context.Context, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+	known()
 	_ = conn.SetDeadline(time.Time{})
 	defer g.leave(s)
 	return s.listen(ctx)

@@ -36,11 +36,26 @@ func (g *Gateway) open(ctx context.Context, nodeUID string, o wire.Open) (*wire.
 	if err != nil {
 		end()
 		if refusal, ok := errors.AsType[*wire.StreamError](err); ok {
-			return nil, got, nil, fault.New(refusal.Code, refusal.Message)
+			return nil, got, nil, refused(refusal)
 		}
 		return nil, got, nil, unreachable(err)
 	}
 	return stream, got, end, nil
+}
+
+// refusals are the codes an agent may answer with; any other, which only one
+// who took the agent's place would send, must not pass for an answer of ours.
+var refusals = map[string]bool{
+	"FileNotFound": true, "InvalidUri": true, "InvalidRange": true, "OutOfRangeInput": true, "InvalidRequest": true,
+	"OperationInvalidForCurrentState": true, "OperationNotAllowed": true, "InternalError": true,
+	"NodeUserExists": true, "NodeUserNotFound": true, "InvalidPropertyValue": true, "MissingRequiredProperty": true,
+}
+
+func refused(e *wire.StreamError) error {
+	if !refusals[e.Code] {
+		return unreachable(e)
+	}
+	return fault.New(e.Code, clip(e.Message, maxText))
 }
 
 func unreachable(err error) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/yamux"
@@ -49,7 +50,7 @@ func (g *Gateway) greet(ctx context.Context, mux *yamux.Session, control net.Con
 		return nil, errors.Join(errors.New(refusal), conn.Send(wire.Frame{Welcome: &wire.Welcome{Refused: refusal}}))
 	}
 	r, err := g.agents.Hello(ctx, job.Greeting{NodeUID: h.NodeUID, BootID: h.BootID, Token: h.Token,
-		AgentVersion: h.AgentVersion, OSRelease: h.OSReleaseSHA256, OSName: h.PrettyName, Held: heldOf(h.Held)})
+		AgentVersion: clip(h.AgentVersion, maxWord), OSRelease: clip(h.OSReleaseSHA256, maxWord), OSName: clip(h.PrettyName, maxWord), Held: heldOf(h.Held)})
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +96,15 @@ func (g *Gateway) welcome(r job.Reception) *wire.Welcome {
 	return w
 }
 
-// send queues a frame; it never waits for the agent.
+// send queues a frame; it never waits for the agent. Of acks that wait only the
+// last is kept, so that one who reports and never reads cannot fill the queue.
 func (s *session) send(f wire.Frame) {
 	s.mu.Lock()
-	s.out = append(s.out, f)
+	if n := len(s.out); n > 0 && f.Ack > 0 && s.out[n-1].Ack > 0 {
+		s.out[n-1] = f
+	} else {
+		s.out = append(s.out, f)
+	}
 	s.mu.Unlock()
 	select {
 	case s.ready <- struct{}{}:
@@ -160,6 +166,9 @@ func (s *session) listen(ctx context.Context) error {
 		if len(f.Reports) == 0 {
 			continue
 		}
+		if len(f.Reports) > wire.MaxReports {
+			return fmt.Errorf("%d reports in one frame", len(f.Reports))
+		}
 		tasks, start, last := newsOf(s.node, f.Reports)
 		if err := s.g.agents.News(ctx, s.node, s.boot, tasks, start); err != nil {
 			return err // not stored, not acked: the agent repeats them at its next hello
@@ -186,7 +195,7 @@ func heldOf(held []wire.Held) []job.Held {
 func newsOf(node string, reports []wire.Report) (tasks []job.News, start []pool.StartNews, last int64) {
 	for _, r := range reports {
 		last = max(last, r.Seq)
-		at, started, ended := resource.Ticks(r.At), resource.Ticks(r.Started), r.Event == wire.EventEnded
+		at, started, ended := timeOf(r.At), timeOf(r.Started), r.Event == wire.EventEnded
 		if r.Kind == wire.KindStart {
 			start = append(start, pool.StartNews{Attempt: r.Attempt, Ended: ended, At: at, Started: started,
 				ExitCode: r.ExitCode, Failure: failureOf(r.Failure)})
@@ -198,13 +207,33 @@ func newsOf(node string, reports []wire.Report) (tasks []job.News, start []pool.
 	return tasks, start, last
 }
 
+// What an agent says is stored and shown, and whoever has root's rights in a
+// node can say it in the agent's place. These bound it, far above what an agent
+// needs.
+const (
+	maxWord    = 128  // bytes of a code or a version
+	maxText    = 4096 // bytes of a message
+	maxDetails = 16
+	lastTick   = 3_155_378_975_999_999_999 // the end of year 9999, the last that prints
+)
+
+func clip(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
+
+// timeOf is 0, "not said", for what is no time a client could be shown.
+func timeOf(tick int64) resource.Ticks {
+	if tick < 0 || tick > lastTick {
+		return 0
+	}
+	return resource.Ticks(tick)
+}
+
 func failureOf(f *wire.Failure) *pool.Failure {
 	if f == nil {
 		return nil
 	}
-	out := &pool.Failure{Category: f.Category, Code: f.Code, Message: f.Message}
-	for _, d := range f.Details {
-		out.Details = append(out.Details, [2]string{d.Name, d.Value})
+	out := &pool.Failure{Category: clip(f.Category, maxWord), Code: clip(f.Code, maxWord), Message: clip(f.Message, maxText)}
+	for _, d := range f.Details[:min(len(f.Details), maxDetails)] {
+		out.Details = append(out.Details, [2]string{clip(d.Name, maxWord), clip(d.Value, maxText)})
 	}
 	return out
 }
