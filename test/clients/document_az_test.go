@@ -29,6 +29,9 @@ func azSetup(t *testing.T, w *world) {
 func documentAz(t *testing.T, w *world) {
 	w.needAz(t)
 	t.Run("registered cloud", func(t *testing.T) {
+		if w.azEnv == nil {
+			t.Fatal("there is no registered cloud: az-setup has failed")
+		}
 		run := func(t *testing.T, script string) result {
 			return w.run(t, command{env: w.azEnv, args: []string{"sh", "-c", script}})
 		}

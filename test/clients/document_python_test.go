@@ -31,9 +31,9 @@ func documentPython(t *testing.T, w *world) {
 				t.Errorf("the start task wrote %q", got)
 			}
 			w.gone(t, samplePool)
+			drove(t, "azure-batch for Python, Azure AD, millpond exec")
 		})
 	}
-	drove(t, "azure-batch for Python, Azure AD, millpond exec")
 }
 
 // startupOutput is what the start task of the pool's first node wrote.
