@@ -5,7 +5,7 @@ SHELL       := bash
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 # Static, without paths of the machine that built it: the agent runs inside images whose C library is not ours.
-GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) -X millpond/internal/node.Version=$(VERSION)"
 
 # BASE of `make demo`: debootstrap makes a Debian base image, host uses this machine's own /usr.
 BASE ?= debootstrap
@@ -36,8 +36,7 @@ check: tools ## format, vet, lint, rooms, generated files, known vulnerabilities
 	@scripts/check
 
 bench: build ## the promises of docs/performance.md, as ratios in one run
-	@scripts/setup build
-	go test -count=1 -timeout 60m -v -run '^$$' -bench . -benchtime 1x ./test/bench/...
+	@scripts/bench
 
 generate: ## write the generated files anew
 	go generate ./...
