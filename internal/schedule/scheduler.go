@@ -28,6 +28,7 @@ type Store interface {
 	pool.NodeStore
 	job.JobStore
 	job.TaskStore
+	PruneEvents(ctx context.Context, before resource.Ticks) (int64, error)
 }
 
 // Trees gives the read-only root a node boots from: nodes are spread over the
@@ -145,8 +146,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 }
 
+// keepEvents is how long the log of changes is kept.
+const keepEvents = 30 * resource.Day
+
 // sweep wakes every loop that has something open.
 func (s *Scheduler) sweep(ctx context.Context) {
+	if _, err := s.Store.PruneEvents(ctx, s.Clock.Now().Add(-keepEvents)); err != nil && ctx.Err() == nil {
+		s.Log.Warn("prune events", "error", err)
+	}
 	s.sweepPools(ctx)
 	work, err := s.Store.PoolsWithWork(ctx)
 	if err != nil {

@@ -179,7 +179,8 @@ func (f *Face) fail(c *Call, out *recorder, err error) {
 
 func send(c *Call, out *recorder, status int, body []byte) {
 	h := out.Header()
-	if status == http.StatusNotModified || len(body) == 0 {
+	// A HEAD tells the type of what GET would send.
+	if status == http.StatusNotModified || len(body) == 0 && c.Request.Method != http.MethodHead {
 		h.Del("Content-Type")
 		body = nil
 	}

@@ -27,11 +27,15 @@ func (a *API) listSupportedImages(c *web.Call) (web.Reply, error) {
 }
 
 func supportedOut(l gallery.Listed) SupportedImage {
-	return SupportedImage{
+	out := SupportedImage{
 		ImageReference:   &ImageReference{Publisher: new(l.Publisher), Offer: new(l.Offer), SKU: new(l.SKU), Version: new("latest")},
 		VerificationType: new(ImageVerificationType(verification(l))), NodeAgentSKUID: new(l.AgentSKU),
 		Capabilities: l.Capabilities, OSType: new(OSType(l.OSType)),
 	}
+	if at, ok := web.ParseTime(l.EndOfLife); ok {
+		out.BatchSupportEndOfLife = &at
+	}
+	return out
 }
 
 func verification(l gallery.Listed) string {
