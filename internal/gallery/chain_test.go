@@ -168,3 +168,41 @@ func TestFlippedByteIsFoundAndRepaired(t *testing.T) {
 		t.Fatalf("the new copy holds %q in %s", text, tree.Root)
 	}
 }
+
+// Only what no record names is collected: the copies of a deleted version, and
+// what a repaired replica left.
+func TestCollect(t *testing.T) {
+	r := newRoom(t)
+	v := r.chain()
+	ctx := t.Context()
+	first, err := r.TreeFor(ctx, resolved(v), "westeurope", 1)
+	must(t, err)
+	path, _ := find(first, "usr/bin/povray")
+	if n, err := r.Collect(ctx); n != 0 || err != nil {
+		t.Fatalf("%d collected from what is in use: %v", n, err)
+	}
+	must(t, os.WriteFile(path, []byte("instalLed"), 0o600))
+	_, err = r.VerifyReplicas(ctx)
+	must(t, err)
+	_, err = r.RepairReplicas(ctx)
+	must(t, err)
+	if n, err := r.Collect(ctx); n != len(first.Dirs) || err != nil {
+		t.Fatalf("%d collected of the %d layers of the old folder: %v", n, len(first.Dirs), err)
+	}
+	again, err := r.VerifyReplicas(ctx)
+	must(t, err)
+	tree, err := r.TreeFor(ctx, resolved(v), "westeurope", 1)
+	must(t, err)
+	if _, text := find(tree, "usr/bin/povray"); text != "installed" || len(again) != 0 {
+		t.Fatalf("after collecting: %q, damage %v", text, again)
+	}
+	_, err = r.Delete(ctx, v.ID())
+	must(t, err)
+	r.work()
+	if n, err := r.Collect(ctx); n == 0 || err != nil {
+		t.Fatalf("%d collected of a deleted version: %v", n, err)
+	}
+	if _, err := os.Stat(filepath.Join(tree.Root, tree.Dirs[0])); !os.IsNotExist(err) {
+		t.Fatalf("the copy of a deleted version is there: %v", err)
+	}
+}

@@ -31,10 +31,11 @@ type Directory interface {
 	Registered(ctx context.Context, subscription, namespace string) (bool, error)
 }
 
-// Roles answers whether a principal may do action at scope; identity
-// satisfies it.
+// Roles answers whether a principal may do action at scope, and forgets what was
+// assigned at one that is deleted; identity satisfies it.
 type Roles interface {
 	Allowed(ctx context.Context, who identity.Principal, action, scope string) (bool, error)
+	DropScope(ctx context.Context, scope string) error
 }
 
 // Sources is what images need to know of virtual machines; machine satisfies

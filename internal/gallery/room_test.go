@@ -31,6 +31,7 @@ type room struct {
 	t    *testing.T
 	vms  map[string]gallery.SourceVM
 	may  map[string]bool // actions
+	gone []string        // scopes dropped
 	dir  map[string]string
 	reg  map[string]bool
 	data string
@@ -45,6 +46,10 @@ func (r *room) Tenant(_ context.Context, s string) (string, error) {
 func (r *room) Registered(_ context.Context, s, _ string) (bool, error) { return r.reg[s], nil }
 func (r *room) Allowed(_ context.Context, _ identity.Principal, action, _ string) (bool, error) {
 	return r.may[action], nil
+}
+func (r *room) DropScope(_ context.Context, scope string) error {
+	r.gone = append(r.gone, scope)
+	return nil
 }
 func (r *room) SourceVM(_ context.Context, id string) (gallery.SourceVM, error) {
 	vm, ok := r.vms[resource.Fold(id)]

@@ -83,7 +83,8 @@ func (g *Images) act(ctx context.Context, op resource.Operation, rec resource.Re
 	return nil, nil // galleries and definitions are rows only
 }
 
-// remove deletes a resource's files, then its row.
+// remove deletes a resource's files and role assignments, then its row: whoever
+// makes its namesake must not inherit who may use it.
 func (g *Images) remove(ctx context.Context, rec resource.Record) error {
 	id, err := resource.ParseID(rec.ID)
 	if err != nil {
@@ -93,6 +94,9 @@ func (g *Images) remove(ctx context.Context, rec resource.Record) error {
 		if err := g.Worker.Remove(ctx, g.DiskAt(rec.UID).Path); err != nil {
 			return err
 		}
+	}
+	if err := g.Roles.DropScope(ctx, rec.ID); err != nil {
+		return err
 	}
 	return g.Store.DeleteResource(ctx, rec.ID, nil)
 }

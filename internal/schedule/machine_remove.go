@@ -31,6 +31,9 @@ func (v *VMs) remove(ctx context.Context, item machine.Item, ops []resource.Oper
 	if err := v.letGo(ctx, item); err != nil {
 		return err
 	}
+	if err := v.Machines.Images.Roles.DropScope(ctx, item.Record.ID); err != nil {
+		return err
+	}
 	if err := v.Machines.Store.DeleteResource(ctx, item.Record.ID, nil); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"millpond/internal/account"
 	"millpond/internal/gallery"
+	"millpond/internal/identity"
 	"millpond/internal/job"
 	"millpond/internal/layer"
 	"millpond/internal/machine"
@@ -37,12 +38,13 @@ type vmWorld struct {
 	machines *machine.Machines
 	world    *fake.World
 
-	mu     sync.Mutex
-	boots  []provider.Machine // every start, in order
-	mute   bool               // agents say nothing
-	fail   error              // the provider's answer to Create
-	dies   bool               // machines end right after their start
-	opened map[string]bool    // SSH ports
+	mu      sync.Mutex
+	boots   []provider.Machine // every start, in order
+	mute    bool               // agents say nothing
+	fail    error              // the provider's answer to Create
+	dies    bool               // machines end right after their start
+	opened  map[string]bool    // SSH ports
+	dropped []string           // scopes whose role assignments are taken back
 
 	provider *fake.Provider
 	loops    *VMs
@@ -75,7 +77,7 @@ func (w *vmWorld) up() {
 	worker := layer.NewLocal(layer.Limits{})
 	w.machines = &machine.Machines{Store: w.db, Clock: w.clock, Region: account.Region}
 	w.images = gallery.New(gallery.Config{
-		Store: w.db, Clock: w.clock, Worker: worker, Blobs: layer.Blobs{Dir: filepath.Join(w.dir, "layers")}, Data: w.dir, Region: account.Region,
+		Store: w.db, Clock: w.clock, Worker: worker, Blobs: layer.Blobs{Dir: filepath.Join(w.dir, "layers")}, Data: w.dir, Region: account.Region, Roles: w,
 	})
 	w.machines.Images, w.images.Sources = w.images, w.machines
 	w.provider = fake.New(fake.Config{World: w.world, OnStart: w.started, Before: w.before})
@@ -99,6 +101,17 @@ func (w *vmWorld) up() {
 		w.check(p.Close(true))
 		wg.Wait()
 	})
+}
+
+func (w *vmWorld) Allowed(context.Context, identity.Principal, string, string) (bool, error) {
+	return true, nil
+}
+
+func (w *vmWorld) DropScope(_ context.Context, scope string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropped = append(w.dropped, scope)
+	return nil
 }
 
 func (w *vmWorld) before(_ context.Context, op fake.Op, _ provider.Machine) error {
@@ -336,6 +349,11 @@ func TestVMDeletedWhileItIsMade(t *testing.T) {
 	w.ended(&op, resource.Failed)
 	if len(w.running()) != 0 {
 		t.Fatal(w.running())
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.dropped) == 0 || !strings.HasSuffix(w.dropped[0], "/virtualMachines/vm") {
+		t.Errorf("roles dropped at %q", w.dropped)
 	}
 }
 
