@@ -248,6 +248,7 @@ func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 	if err != nil {
 		return err
 	}
+	a.collect(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.gateway.Serve(ctx, agents, a.loops) })
 	group.Go(func() error { return a.loops.Run(ctx) })
@@ -276,6 +277,27 @@ func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 	}
 	ready(cli.Ready{URL: baseURL("https", a.tls), HTTPURL: a.httpURL(), Data: a.up.Data})
 	return group.Wait()
+}
+
+// collect frees the disk of what no record names. It does so before the loops
+// begin and only where no machine was adopted, so that nobody stands on it. A
+// server that cannot look into the folders (an ordinary user's) leaves them.
+func (a *App) collect(ctx context.Context) {
+	running, err := a.provider.List(ctx)
+	if err != nil || len(running) > 0 {
+		return
+	}
+	open, err := a.db.OpenOperations(ctx)
+	if err != nil || len(open) > 0 {
+		return
+	}
+	n, err := a.images.Collect(ctx)
+	if err != nil && !errors.Is(err, os.ErrPermission) {
+		a.log.Warn("collecting layers", "error", err)
+	}
+	if n > 0 {
+		a.log.Info("layers collected", "count", n)
+	}
 }
 
 // close releases everything, in the reverse order; parts that were never
