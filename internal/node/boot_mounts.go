@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ var deviceNodes = []string{"null", "zero", "full", "random", "urandom", "tty"}
 func furnish(boot wire.Boot, names []hostFile) error {
 	steps := []func() error{
 		func() error { return mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "") },
+		limitProcesses,
 		// The kernel lets nobody here write most of it; this holds for the rest
 		// (the machine's own ipc limits), and against a kernel's mistake.
 		func() error { return bindReadOnly("/proc/sys", "/proc/sys") },
@@ -40,6 +42,25 @@ func furnish(boot wire.Boot, names []hostFile) error {
 			return fmt.Errorf("boot: %w", err)
 		}
 	}
+	return nil
+}
+
+// mostProcesses is how many processes and threads a machine may have at once,
+// where the computer has twice as many to give.
+const mostProcesses = 16384
+
+// limitProcesses keeps a fork bomb inside the machine. Since Linux 6.14 each pid
+// namespace has a pid_max of its own, which the namespace's root may lower until
+// /proc/sys is covered; before, the file is the computer's and the write is
+// refused. Then the node host's limit (cgroup v2, pids.max) is all there is.
+func limitProcesses() error {
+	most := mostProcesses
+	if text, err := os.ReadFile("proc/sys/kernel/pid_max"); err == nil { // the outer one
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			most = min(most, n/2)
+		}
+	}
+	_ = os.WriteFile("/proc/sys/kernel/pid_max", []byte(strconv.Itoa(most)), 0)
 	return nil
 }
 

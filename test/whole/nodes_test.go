@@ -84,6 +84,10 @@ func TestNodes(t *testing.T) {
 		{"Users", users},
 		{"RootInANodeIsConfined", rootIsConfined},
 		{"OrdinaryTasksHaveNoPower", ordinaryTasks},
+		{"StateFolderLeadsNowhere", stateFolder},
+		{"SocketFlood", socketFlood},
+		{"ProcessCeiling", processCeiling},
+		{"DataFolderIsClosed", closedFolder},
 		{"NodesDoNotSeeEachOther", nodesApart},
 		{"RebootKeepsReimageClears", rebootAndReimage},
 	} {

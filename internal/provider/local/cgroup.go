@@ -37,6 +37,7 @@ type cgroups struct {
 
 	LimitCPU    bool   `json:"limitCpu"`
 	LimitMemory bool   `json:"limitMemory"`
+	LimitPIDs   bool   `json:"limitPids"` // v2 only
 	Text        string `json:"text"` // for Capabilities.Limits
 }
 
@@ -61,6 +62,7 @@ func makeCgroups(name string, ids idMap, limits Limits) cgroups {
 	}
 	if c.V2 != "" {
 		c.LimitCPU, c.LimitMemory = enable(c.V2, "cpu"), enable(c.V2, "memory")
+		c.LimitPIDs = enable(c.V2, "pids")
 	}
 	if c.LimitCPU && c.LimitMemory {
 		c.Text = "CPU and memory by cgroup v2"
@@ -222,6 +224,18 @@ func v2Base(found cgroupMounts, ids idMap) (string, error) {
 		}
 	}
 	return "", errors.New("this process is in no cgroup v2 group")
+}
+
+// machinePIDs is how many processes and threads a machine may have, whatever
+// its size: what one of them could take from all others are process ids.
+const machinePIDs = 16384
+
+// limitPIDs keeps a fork bomb inside its machine.
+func limitPIDs(dir string, c cgroups) error {
+	if !c.LimitPIDs {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.Itoa(machinePIDs)), 0)
 }
 
 // limit writes a machine's size into its v2 group.

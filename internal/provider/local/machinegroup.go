@@ -36,6 +36,9 @@ func (g *groups) make(m provider.Machine) (fd int, err error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return -1, err
 	}
+	if err := limitPIDs(dir, g.c); err != nil {
+		return -1, err
+	}
 	if g.c.CPU == "" {
 		if err := limit(dir, g.c, m.Size.Cores, m.Size.MemoryMiB); err != nil {
 			return -1, err
