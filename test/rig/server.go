@@ -21,12 +21,17 @@ import (
 type Server struct {
 	tb   testing.TB
 	Data string
-	Admin
+	*Admin
+	*process
 	setup Setup
-	cmd   *exec.Cmd
 	logs  *buffer
 	said  *buffer // on stdout after the ready line
-	exit  chan error
+}
+
+// process is the running program; it and Admin are one for all that For gives.
+type process struct {
+	cmd  *exec.Cmd // nil while it does not run
+	exit chan error
 }
 
 // Setup is what is not as usual about a server.
@@ -103,7 +108,7 @@ func Start(tb testing.TB, args ...string) *Server {
 // StartWith is Start for a server that is not as usual.
 func StartWith(tb testing.TB, setup Setup) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, Data: setup.Data, setup: setup, logs: &buffer{}, said: &buffer{}}
+	s := &Server{tb: tb, Data: setup.Data, setup: setup, logs: &buffer{}, said: &buffer{}, Admin: &Admin{}, process: &process{}}
 	if s.Data == "" {
 		// Not tb.TempDir: its folders belong to the machines' users and its cleanup
 		// runs before ours.
@@ -130,7 +135,6 @@ func StartWith(tb testing.TB, setup Setup) *Server {
 }
 
 // For is the same server in a test below: what fails there ends that test.
-// Only the server it was made from may be stopped and started.
 func (s *Server) For(tb testing.TB) *Server {
 	below := *s
 	below.tb = tb
@@ -184,7 +188,7 @@ func (s *Server) Up() {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	if err := json.Unmarshal(text, &s.Admin); err != nil {
+	if err := json.Unmarshal(text, s.Admin); err != nil {
 		s.tb.Fatal(err)
 	}
 }
