@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -210,7 +211,16 @@ func (ps *Pools) putUser(ctx context.Context, who identity.Principal, owner Owne
 	if err != nil {
 		return err
 	}
-	return reach.PutUser(ctx, n.UID, put, false)
+	err = reach.PutUser(ctx, n.UID, put, false)
+	if err != nil && fresh {
+		// The client is told that nothing was made: the next try must not meet it.
+		_, undo := ps.Nodes.UpdateNode(context.WithoutCancel(ctx), n.UID, by(who, "NodeUserUndone"), func(n *Node) error {
+			n.Users = slices.DeleteFunc(slices.Clone(n.Users), func(u NodeUser) bool { return u.Name == name })
+			return nil
+		})
+		err = errors.Join(err, undo)
+	}
+	return err
 }
 
 // DeleteUser is DELETE .../users/{name}; the user's sessions end.

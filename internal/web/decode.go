@@ -48,6 +48,7 @@ type decoder struct {
 	pos     int
 	depth   int
 	version string
+	name    string // of the property being read
 }
 
 func badBody(format string, args ...any) error {
@@ -137,6 +138,7 @@ func (d *decoder) object(p *plan, v reflect.Value) error {
 			seen.clear(i)
 			return nil
 		}
+		d.name = f.name
 		return d.value(f.plan, v.Field(f.index), f)
 	})
 	if err != nil {
@@ -309,6 +311,9 @@ func (d *decoder) mismatch(p *plan) error {
 		return err
 	}
 	found := clip(strings.ToValidUTF8(string(d.data[start:d.pos]), "?"), 100)
+	if secretive(d.name) {
+		found = "..."
+	}
 	switch p.kind {
 	case kindStruct, kindMap:
 		return badBody("An object is expected where '%s' was found.", found)
@@ -317,4 +322,11 @@ func (d *decoder) mismatch(p *plan) error {
 	default:
 		return badBody("Cannot convert the literal '%s' to the expected type '%s'.", strings.Trim(found, `"`), p.name)
 	}
+}
+
+// secretive tells by its name whether a property's value must not be repeated
+// in an error: replies and what clients log of them are no place for it.
+func secretive(property string) bool {
+	name := strings.ToLower(property)
+	return strings.Contains(name, "password") || strings.Contains(name, "secret") || strings.HasSuffix(name, "key") && !strings.HasSuffix(name, "publickey")
 }

@@ -57,7 +57,11 @@ func setText(p *plan, v reflect.Value, text []byte, f *field) (bool, error) {
 	switch p.kind {
 	case kindString:
 		if f != nil && f.max > 0 && len(text) > f.max && utf8.RuneCount(text) > f.max {
-			return false, fault.Property(f.name, clip(string(text), 100), fmt.Sprintf("The length must not exceed %d characters", f.max))
+			shown := clip(string(text), 100)
+			if secretive(f.name) {
+				shown = ""
+			}
+			return false, fault.Property(f.name, shown, fmt.Sprintf("The length must not exceed %d characters", f.max))
 		}
 		v.SetString(string(text))
 	case kindEnum:
