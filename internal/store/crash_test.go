@@ -92,7 +92,7 @@ func checkTold(t *testing.T, db *store.DB, line string) {
 func TestCrashChild(t *testing.T) {
 	path := os.Getenv(crashEnv)
 	if path == "" {
-		t.Skip("run by TestCrash")
+		return // by itself it has nothing to show: TestCrash runs it
 	}
 	ctx := context.Background()
 	db, err := store.Open(ctx, store.Config{SQLite: path, Clock: resource.SystemClock()})

@@ -100,7 +100,7 @@ func TestOneProcess(t *testing.T) {
 func TestHold(t *testing.T) {
 	path := os.Getenv(holdEnv)
 	if path == "" {
-		t.Skip("run by TestOneProcess")
+		return // by itself it has nothing to show: TestOneProcess runs it
 	}
 	db, err := store.Open(t.Context(), config(path))
 	check(t, err)
