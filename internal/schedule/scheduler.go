@@ -123,6 +123,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		if err == nil {
 			break
 		}
+		if ctx.Err() != nil {
+			return nil
+		}
 		s.Log.Warn("recovery", "error", err) // such as a node host that was just killed
 		select {
 		case <-ctx.Done():

@@ -30,6 +30,7 @@ type host struct {
 	machines map[string]*machine
 	turns    map[string]*turn
 	watchers map[chan<- struct{}]*[]provider.Instance
+	untold   []provider.Instance // exits while nobody watched, for the next who does
 	stop     context.CancelFunc
 }
 
@@ -178,7 +179,9 @@ func (h *host) do(ctx context.Context, req request, out *replies) (r reply, err 
 // because a lost one would be a node that never comes back.
 func (h *host) watch(ctx context.Context, out *replies) {
 	wake, queue := make(chan struct{}, 1), &[]provider.Instance{}
+	wake <- struct{}{}
 	h.mu.Lock()
+	*queue, h.untold = h.untold, nil
 	h.watchers[wake] = queue
 	h.mu.Unlock()
 	defer func() {
@@ -203,8 +206,13 @@ func (h *host) watch(ctx context.Context, out *replies) {
 	}
 }
 
-// tell puts an exit into every watcher's queue. The caller holds h.mu.
+// tell puts an exit into every watcher's queue. The caller holds h.mu. A server
+// whose node host was killed may have had the next one start machines before it
+// watches it; they end once, so there are no more of them than machines.
 func (h *host) tell(e provider.Instance) {
+	if len(h.watchers) == 0 {
+		h.untold = append(h.untold, e)
+	}
 	for wake, queue := range h.watchers {
 		*queue = append(*queue, e)
 		select {
