@@ -26,8 +26,9 @@ type Keys struct{ Primary, Secondary identity.Secret }
 
 // keyCache keeps opened keys, as every shared-key request needs them.
 type keyCache struct {
-	mu sync.Mutex
-	by map[string]kept
+	mu   sync.Mutex
+	by   map[string]kept
+	turn int64 // raised by drop, so that a read begun before a write is not kept
 }
 
 type kept struct {
@@ -39,6 +40,7 @@ func (c *keyCache) drop(uid string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.by, uid)
+	c.turn++
 }
 
 // Key gives both keys of an account by its uid; AccountNotFound when it has
@@ -47,6 +49,7 @@ func (a *Accounts) Key(ctx context.Context, accountUID string) (Keys, error) {
 	now := a.clock.Now()
 	a.keys.mu.Lock()
 	k, ok := a.keys.by[accountUID]
+	turn := a.keys.turn
 	a.keys.mu.Unlock()
 	if ok && now < k.at.Add(resource.SpanOf(cacheAge)) {
 		return k.keys, nil
@@ -62,7 +65,9 @@ func (a *Accounts) Key(ctx context.Context, accountUID string) (Keys, error) {
 	keys := Keys{primary, secondary}
 	a.keys.mu.Lock()
 	defer a.keys.mu.Unlock()
-	a.keys.by[accountUID] = kept{keys, now}
+	if a.keys.turn == turn {
+		a.keys.by[accountUID] = kept{keys, now}
+	}
 	return keys, nil
 }
 

@@ -82,6 +82,12 @@ func TestMutatedTokensAreRefused(t *testing.T) {
 		}
 		s.refused("graph "+name, w.Code, w.Header(), w.Body.Bytes(), want)
 	}
+	// However many slashes stand in front: the table finds the row all the same.
+	foreign := s.forge(func(_, c map[string]any) { c["tid"], c["iss"] = strange, identity.Issuer(strange) })
+	for _, slashes := range []string{"//", "///"} {
+		w := s.ask("GET", "https://management.azure.com"+slashes+"subscriptions/"+subID+"?api-version=2021-04-01", foreign, "")
+		s.refused(slashes, w.Code, w.Header(), w.Body.Bytes(), "InvalidAuthenticationTokenTenant")
+	}
 	if w := s.ask("GET", "/subscriptions/"+subID+"/resourceGroups/rg?api-version=2021-04-01", "owner", ""); w.Code != http.StatusOK {
 		t.Fatalf("the token itself: %d %s", w.Code, w.Body)
 	}

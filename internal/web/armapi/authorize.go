@@ -43,7 +43,8 @@ func (a *API) authorize(c *web.Call) error {
 }
 
 func (a *API) checkSubscription(c *web.Call) error {
-	parts := strings.Split(strings.TrimPrefix(c.Request.URL.Path, "/"), "/")
+	// As Table.Match and scopeOf read it: whatever slashes stand in front.
+	parts := strings.Split(strings.Trim(c.Request.URL.Path, "/"), "/")
 	if len(parts) < 2 || !strings.EqualFold(parts[0], "subscriptions") || parts[1] == "" {
 		return nil
 	}
