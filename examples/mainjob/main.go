@@ -8,10 +8,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -109,7 +112,7 @@ func end(w io.Writer, srv *server, o options, dir string, failed error) error {
 	}
 	fmt.Fprintf(w, "\nServer stopped in %.1f s. ", time.Since(began).Seconds())
 	if o.clean && failed == nil {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := remove(dir); err != nil {
 			return err
 		}
 		fmt.Fprintf(w, "Removed %s\n", dir)
@@ -120,4 +123,17 @@ func end(w io.Writer, srv *server, o options, dir string, failed error) error {
 		fmt.Fprintf(w, "To look around, start it again:\n  %s\n", srv.again())
 	}
 	return failed
+}
+
+// remove deletes the folder. Below it are files of the nodes' users, which an ordinary user may delete only as root of a
+// user namespace that has their ids.
+func remove(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if out, err := exec.Command("unshare", "--map-root-user", "--map-auto", "--", "rm", "-rf", dir).CombinedOutput(); err != nil { //nolint:gosec // the folder we made
+		return fmt.Errorf("removing %s: %w: %s", dir, err, out)
+	}
+	return nil
 }
