@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -34,6 +35,20 @@ func cloudConfig(a Admin) map[string]any {
 		},
 		"suffixes": map[string]string{"storageEndpoint": host, "keyvaultDns": ".vault." + host},
 	}
+}
+
+// secretFile puts the secret where az reads it and other users of this computer
+// do not: an argument would stand in the list of processes.
+func secretFile(dir, secret string) (string, error) {
+	f, err := os.CreateTemp(dir, "secret-*") // 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(secret)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 func newAzSetup() *cobra.Command {
@@ -84,11 +99,16 @@ own az configuration is not touched. It prints the exports to use it:
 			for _, v := range vars {
 				env = append(env, v[0]+"="+v[1])
 			}
-			run := func(secret string, args ...string) error {
+			secret, err := secretFile(dir, a.ClientSecret)
+			if err != nil {
+				return err
+			}
+			defer os.Remove(secret)
+			run := func(hide string, args ...string) error {
 				cmd := exec.CommandContext(c.Context(), path, args...) //nolint:gosec // az itself
 				cmd.Env = env
 				if out, err := cmd.CombinedOutput(); err != nil {
-					return fmt.Errorf("az %s: %w\n%s", args[0], err, redact(string(out), secret))
+					return fmt.Errorf("az %s: %w\n%s", args[0], err, redact(string(out), hide))
 				}
 				return nil
 			}
@@ -100,7 +120,7 @@ own az configuration is not touched. It prints the exports to use it:
 				{"cloud", verb, "--name", cloudName, "--cloud-config", "@" + config},
 				{"cloud", "set", "--name", cloudName},
 				{"config", "set", "core.collect_telemetry=no", "core.instance_discovery=false"},
-				{"login", "--service-principal", "-u", a.ClientID, "-p", a.ClientSecret, "--tenant", a.TenantID},
+				{"login", "--service-principal", "-u", a.ClientID, "-p", "@" + secret, "--tenant", a.TenantID},
 				{"batch", "account", "login", "-g", a.ResourceGroup, "-n", a.AccountName},
 			} {
 				if err := run(a.ClientSecret, step...); err != nil {
