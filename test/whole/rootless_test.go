@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"millpond/test/rig"
 )
 
@@ -39,6 +41,22 @@ func TestRootless(t *testing.T) {
 	root := s.Run("j", "root", rig.Script("id -u; echo x > /opt/made && mv /srv /srv2 && ls -d /srv2; cat "+s.Data+"/admin.json"), rig.Elevated())
 	if root.Stdout != "0\n/srv2\n" || !strings.Contains(root.Stderr, "No such file") {
 		t.Errorf("%+v", root)
+	}
+	// After SIGKILL the next server adopts them, and images are made and replicated as for root.
+	before := s.Nodes("p")
+	s.Kill()
+	s.Up()
+	if diff := cmp.Diff(before, s.Idle("p", 2)); diff != "" {
+		t.Errorf("after SIGKILL: %s", diff)
+	}
+	arm := s.Bearer()
+	image := arm.ManagedImage("i", arm.Snapshot("s", arm.Disk("d")))
+	arm.Do("POST", "/pools", s.GalleryPool("q", arm.Version(arm.Definition("g", "d"), "1.0.0", image, "westeurope", 2), 2), nil)
+	s.Idle("q", 2)
+	var found struct{ Value []any }
+	arm.Do("POST", "/millpond/v1/replicas/verify", nil, &found)
+	if len(found.Value) > 0 {
+		t.Errorf("damaged: %v", found.Value)
 	}
 	s.Stop()
 	for _, dir := range []string{"nodes", "disks", "layers"} {
