@@ -38,7 +38,7 @@ type cgroups struct {
 	LimitCPU    bool   `json:"limitCpu"`
 	LimitMemory bool   `json:"limitMemory"`
 	LimitPIDs   bool   `json:"limitPids"` // v2 only
-	Text        string `json:"text"` // for Capabilities.Limits
+	Text        string `json:"text"`      // for Capabilities.Limits
 }
 
 const hostGroup = "host"
