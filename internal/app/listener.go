@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"millpond/internal/web"
 )
 
 // drainTime is how long open requests may take after the server was asked to end.
@@ -23,7 +25,7 @@ func (a *App) newServer(handler http.Handler) (s *http.Server, stop func(context
 	var mu sync.Mutex
 	fresh := map[net.Conn]bool{}
 	s = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: web.Patient(handler), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		ConnState: func(c net.Conn, state http.ConnState) {
 			mu.Lock()

@@ -55,13 +55,17 @@ func isBatchHost(host string) bool {
 }
 
 // plainFaces are what the plain-HTTP listener serves: the data plane, where a
-// shared key signs each request. Tokens and secrets need TLS.
+// shared key signs each request. Tokens and secrets need TLS, so the path alone
+// decides here: by its Host header a request would find every face.
 func plainFaces(f *faces) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/batch/") || strings.HasPrefix(r.URL.Path, "/metadata/") {
-			f.ServeHTTP(w, r)
-			return
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/batch/"):
+			f.batchPath.ServeHTTP(w, r)
+		case r.URL.Path == "/metadata/endpoints":
+			f.arm.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
 		}
-		http.NotFound(w, r)
 	})
 }

@@ -125,6 +125,7 @@ func (c *Call) Body() ([]byte, error) {
 	if limit == 0 {
 		limit = BatchBodyLimit
 	}
+	defer Hurry(c.Writer)()
 	if n := c.Request.ContentLength; n > limit {
 		return nil, c.tooLarge(limit)
 	}

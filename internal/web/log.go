@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // recorder remembers what was answered, for the log.
@@ -24,6 +25,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(patience))
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
 	return n, err

@@ -103,7 +103,9 @@ func (s *Issuer) serve(handle func(*exchange) (any, error)) http.HandlerFunc {
 			h.Set("client-request-id", id)
 		}
 		status := http.StatusOK
+		end := web.Hurry(w)
 		body, err := handle(x)
+		end()
 		if err != nil {
 			status, body = s.problem(x, h, err)
 		}
