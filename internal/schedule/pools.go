@@ -13,11 +13,8 @@ import (
 // allocation.
 func (s *Scheduler) poolPass(ctx context.Context, uid string) error {
 	p, err := s.Store.PoolByUID(ctx, uid)
-	if fault.Is(err, "PoolNotFound") {
-		return nil
-	}
 	if err != nil {
-		return err
+		return ignorePoolGone(err)
 	}
 	nodes, err := s.Store.NodesOfPool(ctx, uid)
 	if err != nil {
@@ -46,6 +43,11 @@ func (s *Scheduler) poolPass(ctx context.Context, uid string) error {
 			s.Log.Warn("image of pool", "pool", p.Spec.ID, "error", err)
 			plan.Create, plan.Settled = nil, true
 			plan.Errors = append(plan.Errors, imageError(err))
+		} else if fresh, err := s.Store.PoolByUID(ctx, uid); err != nil || fresh.Rev != p.Rev {
+			// Making an image takes a while, and the pool was stopped, resized or
+			// deleted meanwhile: the plan is made anew.
+			s.pools.wake(uid)
+			return ignorePoolGone(err)
 		} else if err := s.addNodes(ctx, p, plan.Create); err != nil {
 			if fault.Is(err, "PoolBeingDeleted") {
 				return nil // whose request has woken us again
@@ -168,4 +170,11 @@ func reason(err error) string {
 		return f.Message
 	}
 	return "The image of the pool could not be made ready: " + err.Error()
+}
+
+func ignorePoolGone(err error) error {
+	if fault.Is(err, "PoolNotFound") {
+		return nil
+	}
+	return err
 }

@@ -23,7 +23,7 @@ func TestPasswordsStayPut(t *testing.T) {
 		"POST /pools/p/nodes/NODE/users" + v + "\n\n" + `{"name":"bob","password":"` + passwords[3] + `"`,
 		"POST /pools/p/nodes/NODE/users" + v + "\n\n" + `{"name":"bob","pasword":"` + passwords[3] + `"}`,
 		"POST /pools/p/nodes/NODE/users" + v + "\n\n" + `{"name":"bob","password":["` + passwords[3] + `"]}`,
-		"GET /pools/p/nodes/NODE" + v, "GET /pools/p/nodes" + v, "GET /pools/p/nodes/NODE/remoteloginsettings" + v,
+		"GET /pools/p/nodes/NODE" + v + "\nAuthorization: Bearer owner", "GET /pools/p/nodes" + v, "GET /pools/p/nodes/NODE/remoteloginsettings" + v,
 		"DELETE /pools/p/nodes/NODE/users/alice" + v,
 	}
 	shown := map[string]string{}
@@ -39,7 +39,7 @@ func TestPasswordsStayPut(t *testing.T) {
 	}
 	shown["the log"] = w.log.String()
 	for where, text := range shown {
-		for _, secret := range append(passwords, string(keys[0]), string(keys[1]), w.tokens["owner"]) {
+		for _, secret := range append(passwords, string(keys[0]), string(keys[1]), w.tokens()["owner"]) {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s shows %s:\n%.2000s", where, secret, text)
 			}

@@ -43,7 +43,8 @@ func TestConversations(t *testing.T) {
 // account), NODE in path or body is the pool's first node, /NEXT the last
 // nextLink. The header Until repeats the request until the body holds its
 // value. POST /-/advance/10s moves the clock, /-/write/FILE puts the body into
-// a file of every node's folder, /-/release ends a stubborn task when it was cancelled.
+// a file of every node's folder, /-/release ends a stubborn task when it was cancelled,
+// /-/imaged ends the making of the slow image.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	target := r.URL.RequestURI()
@@ -108,8 +109,8 @@ func (w *world) authorize(r *http.Request) {
 	switch {
 	case auth == "none":
 		r.Header.Del("Authorization")
-	case scheme == "Bearer" && w.tokens[name] != "":
-		r.Header.Set("Authorization", "Bearer "+w.tokens[name])
+	case scheme == "Bearer" && w.tokens()[name] != "":
+		r.Header.Set("Authorization", "Bearer "+w.tokens()[name])
 	case auth == "":
 		sign(r, "acct", keys[0], w.clock.Now())
 	case scheme == "SharedKey" && !strings.Contains(name, ":"):
@@ -135,6 +136,8 @@ func (w *world) direct(verb string, body []byte) {
 		d, err := time.ParseDuration(rest)
 		must(w.t, err)
 		w.clock.Advance(resource.SpanOf(d))
+	case "imaged":
+		close(w.imaged)
 	case "release": // stubborn tasks end, once they were asked to
 		select {
 		case end := <-w.cancelled:

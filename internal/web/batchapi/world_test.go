@@ -48,13 +48,14 @@ type world struct {
 	db     *store.DB
 	api    *batchapi.API
 	sched  *schedule.Scheduler
-	tokens map[string]string
-	next   string // the last nextLink
+	tokens func() map[string]string // by principal; made when one is asked for
+	next   string                   // the last nextLink
 	log    *lockedBuffer
 
 	byPath, byHost http.Handler
 
-	cancelled chan func() // ends a stubborn task
+	cancelled chan func()   // ends a stubborn task
+	imaged    chan struct{} // closed when the slow image is made
 
 	mu    sync.Mutex
 	nodes map[string]*node // uid
@@ -62,8 +63,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: webtest.NewClock(), tokens: map[string]string{}, nodes: map[string]*node{}, log: &lockedBuffer{},
-		cancelled: make(chan func(), 1)}
+	w := &world{t: t, dir: t.TempDir(), clock: webtest.NewClock(), nodes: map[string]*node{}, log: &lockedBuffer{},
+		cancelled: make(chan func(), 1), imaged: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(w.dir, "millpond.db"), Clock: w.clock})
 	must(t, err)
@@ -75,14 +76,20 @@ func newWorld(t *testing.T) *world {
 	directory := account.New(db, ids, w.clock, account.DefaultQuotas(), nil)
 	rooms := gallery.New(gallery.Config{Store: db, Clock: w.clock, Worker: layer.NewLocal(layer.Limits{}), Data: w.dir, Offline: true,
 		Directory: directory, Roles: ids, Region: account.Region})
-	w.populate(ids, directory)
+	_, err = ids.AddTenant(t.Context(), tenantID, "Tenant")
+	must(t, err)
+	_, err = directory.AddSubscription(t.Context(), subID, tenantID, "Subscription", true)
+	must(t, err)
+	_, _, err = directory.PutGroup(t.Context(), subID, "rg", "westeurope", nil)
+	must(t, err)
+	w.tokens = sync.OnceValue(func() map[string]string { return principals(t, ids) })
 	machines := fake.New(fake.Config{Capabilities: provider.Capabilities{Name: "fake", Parallel: 4}, OnStart: w.machineStarts, OnStop: w.machineStops})
-	w.sched = schedule.New(schedule.Config{Store: db, Provider: machines, Worker: layer.NewLocal(layer.Limits{}), Nodes: gate{w}, Trees: images{rooms},
+	w.sched = schedule.New(schedule.Config{Store: db, Provider: machines, Worker: layer.NewLocal(layer.Limits{}), Nodes: gate{w}, Trees: images{rooms, w.imaged},
 		Owners: accounts{}, Machines: noVMs{}, Clock: w.clock, Log: log, Size: machine.CoresAndMemory,
 		Paths: schedule.Paths{Disks: filepath.Join(w.dir, "disks"), Nodes: filepath.Join(w.dir, "nodes")}})
 	w.api = &batchapi.API{
 		Accounts: accounts{}, Identity: ids, PoolStore: db, NodeStore: db, Reach: gate{w}, JobStore: db, TaskStore: db,
-		Pools:  &pool.Pools{Store: db, Nodes: db, Images: images{rooms}, Clock: w.clock, Size: machine.CoresAndMemory, Wake: w.sched.WakePool},
+		Pools:  &pool.Pools{Store: db, Nodes: db, Images: images{rooms, nil}, Clock: w.clock, Size: machine.CoresAndMemory, Wake: w.sched.WakePool},
 		Jobs:   &job.Jobs{Store: db, Tasks: db, Clock: w.clock, Wake: w.sched.WakeWork, Ending: w.sched.WakeEnds},
 		Images: rooms.Catalogue, Clock: w.clock, Log: log, SSHHost: "127.0.0.1",
 	}
@@ -100,37 +107,33 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// populate makes the principals: owner and reader of the account, one without
-// a role, and a stranger of another tenant.
-func (w *world) populate(ids *identity.Identity, directory *account.Accounts) {
-	w.t.Helper()
-	ctx := w.t.Context()
-	for _, id := range []string{tenantID, strangeID} {
-		_, err := ids.AddTenant(ctx, id, "Tenant")
-		must(w.t, err)
-	}
-	_, err := directory.AddSubscription(ctx, subID, tenantID, "Subscription", true)
-	must(w.t, err)
-	_, _, err = directory.PutGroup(ctx, subID, "rg", "westeurope", nil)
-	must(w.t, err)
+// principals makes the owner and the reader of the account, one without a role
+// and a stranger of another tenant, and gives their tokens for Batch and, named
+// arm-, for Resource Manager.
+func principals(t *testing.T, ids *identity.Identity) map[string]string {
+	t.Helper()
+	ctx, tokens := t.Context(), map[string]string{}
+	_, err := ids.AddTenant(ctx, strangeID, "Strangers")
+	must(t, err)
 	for i, who := range []struct{ name, tenant, role string }{
 		{"owner", tenantID, identity.RoleOwner}, {"reader", tenantID, identity.RoleReader}, {"nobody", tenantID, ""}, {"stranger", strangeID, ""},
 	} {
 		n := string(rune('1' + i))
 		app, secret, err := ids.AddApplication(ctx, identity.Application{TenantID: who.tenant, DisplayName: who.name,
 			AppID: "a9900000-0000-4000-8000-00000000000" + n, ObjectID: "0b1ec700-0000-4000-8000-00000000000" + n})
-		must(w.t, err)
+		must(t, err)
 		for prefix, resource := range map[string]string{"": "https://batch.core.windows.net/", "arm-": "https://management.azure.com/"} {
 			token, err := ids.IssueToken(ctx, identity.TokenRequest{AppID: app.AppID, Secret: string(secret.Reveal()), Resource: resource})
-			must(w.t, err)
-			w.tokens[prefix+who.name] = token.Access
+			must(t, err)
+			tokens[prefix+who.name] = token.Access
 		}
 		if who.role != "" {
 			_, err = ids.Assign(ctx, identity.Principal{TenantID: tenantID, ObjectID: app.ObjectID}, identity.Grant{
 				Scope: accountID, Role: who.role, PrincipalID: app.ObjectID, Name: "a5000000-0000-4000-8000-00000000000" + n})
-			must(w.t, err)
+			must(t, err)
 		}
 	}
+	return tokens
 }
 
 func must(t *testing.T, err error) {
@@ -168,7 +171,10 @@ func owner(name string) pool.Owner {
 }
 
 // images is the real rules of pool images; their trees need not exist here.
-type images struct{ *gallery.Images }
+type images struct {
+	*gallery.Images
+	imaged chan struct{}
+}
 
 func (g images) ImageFor(ctx context.Context, who identity.Principal, o pool.Owner, ref pool.ImageReference, agentSKU string) (pool.Image, error) {
 	r, err := g.Images.ImageFor(ctx, who, gallery.Asker{Subscription: o.Subscription, Tenant: o.TenantID, Region: o.Region},
@@ -176,7 +182,16 @@ func (g images) ImageFor(ctx context.Context, who identity.Principal, o pool.Own
 	return pool.Image{ExactVersion: r.ExactVersion, Catalogue: r.Catalogue, OSType: r.OSType, Region: o.Region}, err
 }
 
-func (images) TreeFor(_ context.Context, image pool.Image, _ int) (layer.Tree, error) {
+// TreeFor gives a tree at once, save that Debian 11 is long in the making and
+// Ubuntu has no source.
+func (g images) TreeFor(ctx context.Context, image pool.Image, _ int) (layer.Tree, error) {
+	if strings.HasPrefix(image.Catalogue, "debian:debian-11") {
+		select {
+		case <-g.imaged:
+		case <-ctx.Done():
+			return layer.Tree{}, ctx.Err()
+		}
+	}
 	if strings.HasPrefix(image.Catalogue, "canonical:") {
 		return layer.Tree{}, fault.New("ImageUnavailable", "The image has no source here.")
 	}
