@@ -55,7 +55,7 @@ func through(t *testing.T, offline bool) (c *http.Client, server *httptest.Serve
 
 func get(t *testing.T, c *http.Client, address string) (int, string) {
 	t.Helper()
-	resp, err := c.Get(address) //nolint:noctx // a test's own server
+	resp, err := c.Get(address)
 	if err != nil {
 		return 0, err.Error()
 	}

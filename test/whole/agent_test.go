@@ -20,7 +20,7 @@ func TestNoReportNoIdle(t *testing.T) {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "millpond")
 	const says = "#!/bin/sh\nexec sleep 86441\n"
-	if err := errors.Join(exec.Command("cp", rig.Binary(t), bin).Run(), os.WriteFile(filepath.Join(dir, "millpond-node"), []byte(says), 0o755), //nolint:gosec,noctx // a program
+	if err := errors.Join(exec.Command("cp", rig.Binary(t), bin).Run(), os.WriteFile(filepath.Join(dir, "millpond-node"), []byte(says), 0o755),
 		os.Chmod(dir, 0o755)); err != nil { //nolint:gosec // machines' ids go through it
 		t.Fatal(err)
 	}
