@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +19,12 @@ func lockFile(path string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for try := 0; errors.Is(err, unix.EWOULDBLOCK) && dead(f) && try < deadTries; try++ {
+		time.Sleep(deadPause)
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32)) // for the message only
 		_ = f.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
@@ -31,6 +38,21 @@ func lockFile(path string) (unlock func() error, err error) {
 	}
 	// The file stays: removing it would let two processes lock two files of the name.
 	return f.Close, nil
+}
+
+// A process killed while it started another leaves a copy of its lock to that
+// one until it has begun its program.
+const (
+	deadTries = 500
+	deadPause = 10 * time.Millisecond
+)
+
+// dead reports whether the process that took the lock has ended.
+func dead(f *os.File) bool {
+	text := make([]byte, 32)
+	n, _ := f.ReadAt(text, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+	return err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }
 
 func writeAt(f *os.File, s string) error {
