@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 
 	"millpond/internal/layer"
 )
@@ -27,11 +28,18 @@ type Size struct {
 	MemoryMiB int
 }
 
-// Instance is one running machine as List finds it.
+// Instance is one running machine as List finds it, or one that ended as Exits
+// tells it.
 type Instance struct {
 	ID     string
 	BootID string
+	// Lost: what the machine ran on ended, which says nothing of the machine.
+	Lost bool
 }
+
+// ErrLost is a call whose machines' host ended under it: nothing of what was
+// asked is left, and the next call may succeed.
+var ErrLost = errors.New("the machines' host ended during the request")
 
 // Capabilities are a provider's declared differences; providertest reads them.
 type Capabilities struct {
@@ -61,7 +69,7 @@ type Provider interface {
 	// new BootID and Token.
 	Reboot(ctx context.Context, m Machine) error
 	List(ctx context.Context) ([]Instance, error)
-	// Exits delivers the id of a machine that ended by itself. Close closes it.
+	// Exits delivers a machine that ended by itself or was lost. Close closes it.
 	Exits() <-chan Instance
 	// Close releases the provider. Machines stop unless keep is true and
 	// Capabilities().OutlivesUs.

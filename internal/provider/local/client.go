@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"millpond/internal/provider"
 )
 
 // errHostGone is a request whose node host died under it: its machines ended.
-var errHostGone = errors.New("local: the node host ended during the request")
+var errHostGone = fmt.Errorf("local: %w", provider.ErrLost)
 
 // errClosed is a request after Close.
 var errClosed = errors.New("local: provider is closed")

@@ -108,17 +108,11 @@ func (p *Provider) open(ctx context.Context) error {
 		stop()
 		return ctx.Err()
 	}
-	machines, err := p.list(ctx)
+	_, err := p.List(ctx) // learns what runs
 	if err != nil {
 		stop()
-		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, m := range machines {
-		p.known[m.ID] = m.BootID
-	}
-	return nil
+	return err
 }
 
 // forgetFailed removes what an Open that failed made, unless a node host lives

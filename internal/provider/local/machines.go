@@ -16,26 +16,37 @@ func (p *Provider) Reboot(ctx context.Context, m provider.Machine) error {
 	return p.begin(ctx, opReboot, m)
 }
 
-// begin starts a machine and remembers it, so that its end is told even when
-// the node host dies and cannot tell.
+// begin starts a machine.
 func (p *Provider) begin(ctx context.Context, op string, m provider.Machine) error {
+	_, err := p.learn(ctx, request{Op: op, Machine: &m}, func(reply) []provider.Instance {
+		return []provider.Instance{{ID: m.ID, BootID: m.BootID}}
+	})
+	return err
+}
+
+// learn makes a request and remembers the machines that run by its answer, so
+// that their end is told even when the node host dies and cannot tell.
+func (p *Provider) learn(ctx context.Context, req request, running func(reply) []provider.Instance) (reply, error) {
 	conn, err := p.dial(ctx)
 	if err != nil {
-		return err
+		return reply{}, err
 	}
 	p.mu.Lock()
 	launch := p.launch
 	p.mu.Unlock()
-	if _, err := exchange(ctx, conn, request{Op: op, Machine: &m}, nil); err != nil {
-		return err
+	r, err := exchange(ctx, conn, req, nil)
+	if err != nil {
+		return r, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.launch != launch {
-		return errHostGone // it answered and died; its machines' end was told before this one was known
+		return r, errHostGone // it answered and died; its machines' end was told before these were known
 	}
-	p.known[m.ID] = m.BootID
-	return nil
+	for _, m := range running(r) {
+		p.known[m.ID] = m.BootID
+	}
+	return r, nil
 }
 
 // Destroy ends the machine; one that is not there is no error.
@@ -49,11 +60,10 @@ func (p *Provider) Destroy(ctx context.Context, id string) error {
 	return nil
 }
 
-// List gives the running machines, sorted by id.
-func (p *Provider) List(ctx context.Context) ([]provider.Instance, error) { return p.list(ctx) }
-
-func (p *Provider) list(ctx context.Context) ([]provider.Instance, error) {
-	r, err := p.call(ctx, request{Op: opList}, nil)
+// List gives the running machines, sorted by id. Who relies on it hears of the
+// end of each: one that a killed server had begun may have come after our Open.
+func (p *Provider) List(ctx context.Context) ([]provider.Instance, error) {
+	r, err := p.learn(ctx, request{Op: opList}, func(r reply) []provider.Instance { return r.Instances })
 	return r.Instances, err
 }
 
@@ -108,7 +118,7 @@ func (p *Provider) lost() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, boot := range p.known {
-		p.exits.put(provider.Instance{ID: id, BootID: boot})
+		p.exits.put(provider.Instance{ID: id, BootID: boot, Lost: true})
 	}
 	clear(p.known)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"syscall"
 	"testing"
 
 	"millpond/internal/provider"
@@ -55,5 +56,35 @@ func TestWatchTellsWhatWasMissed(t *testing.T) {
 	next()
 	if got := next(); got.Exit == nil || got.Exit.ID != "between" {
 		t.Fatalf("%+v", got)
+	}
+}
+
+// A machine that somebody else began, such as a server that was killed over it,
+// is told to have ended with its node host once List has shown it.
+func TestListedMachinesAreToldOf(t *testing.T) {
+	p := openTest(t, testData(t))
+	m := testMachine(t, p, "m")
+	conn, err := p.dialOnce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exchange(t.Context(), conn, request{Op: opCreate, Machine: &m}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := p.List(t.Context()); err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if err := syscall.Kill(p.HostPID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	select {
+	case e := <-p.Exits():
+		if e.ID != "m" || !e.Lost {
+			t.Errorf("%+v", e)
+		}
+	case <-ctx.Done():
+		t.Fatal("no news of the machine")
 	}
 }
