@@ -105,6 +105,9 @@ func (b Blobs) formOf(ctx context.Context, name string) (form, error) {
 		if err != nil {
 			return 0, badArchive(err)
 		}
+		if err := b.checkPart(h, 0); err != nil {
+			return 0, err
+		}
 		switch p := path.Clean(h.Name); {
 		case p == "oci-layout":
 			return formLayout, nil
@@ -178,6 +181,7 @@ func (b Blobs) importLayoutTar(ctx context.Context, name string) (Stack, Config,
 		return nil, Config{}, err
 	}
 	defer s.close()
+	var total int64
 	for tr := tar.NewReader(s.tar); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -186,6 +190,10 @@ func (b Blobs) importLayoutTar(ctx context.Context, name string) (Stack, Config,
 		if err != nil {
 			return nil, Config{}, badArchive(err)
 		}
+		if err := b.checkPart(h, total); err != nil {
+			return nil, Config{}, err
+		}
+		total += h.Size
 		p := path.Clean(h.Name)
 		hex, isBlob := strings.CutPrefix(p, "blobs/sha256/")
 		if h.Typeflag != tar.TypeReg || p != "oci-layout" && p != "index.json" && !(isBlob && isDigest("sha256:"+hex)) {
@@ -214,22 +222,33 @@ func (b Blobs) importLayout(ctx context.Context, dir string) (Stack, Config, err
 	if err != nil {
 		return nil, Config{}, fault.Newf("InvalidImage", "The folder is not an OCI layout: %v", err)
 	}
+	if err := smallFile(filepath.Join(dir, "index.json")); err != nil {
+		return nil, Config{}, err
+	}
 	index, err := p.ImageIndex()
 	if err != nil {
 		return nil, Config{}, badImage(err)
 	}
-	found, err := images(index, nil, 0)
+	found, err := images(index, dir, nil, 0)
 	if err != nil {
 		return nil, Config{}, badImage(err)
 	}
 	if len(found) != 1 {
 		return nil, Config{}, fault.Newf("InvalidImage", "The layout holds %d images for linux/%s; exactly one can be imported.", len(found), hostArch)
 	}
+	m, err := found[0].Manifest()
+	if err != nil {
+		return nil, Config{}, badImage(err)
+	}
+	if err := smallBlob(dir, m.Config.Digest); err != nil {
+		return nil, Config{}, err
+	}
 	return b.importImage(ctx, found[0], v1.Layer.Compressed)
 }
 
-// images collects the images of an index that this machine can run.
-func images(index v1.ImageIndex, found []v1.Image, depth int) ([]v1.Image, error) {
+// images collects the images of an index that this machine can run; dir is the
+// layout's folder.
+func images(index v1.ImageIndex, dir string, found []v1.Image, depth int) ([]v1.Image, error) {
 	if depth > 4 {
 		return nil, errors.New("indexes are nested too deep")
 	}
@@ -241,13 +260,18 @@ func images(index v1.ImageIndex, found []v1.Image, depth int) ([]v1.Image, error
 		if p := d.Platform; p != nil && (p.OS != "linux" || p.Architecture != hostArch) {
 			continue
 		}
+		if d.MediaType.IsIndex() || d.MediaType.IsImage() {
+			if err := smallBlob(dir, d.Digest); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case d.MediaType.IsIndex():
 			sub, err := index.ImageIndex(d.Digest)
 			if err != nil {
 				return nil, err
 			}
-			if found, err = images(sub, found, depth+1); err != nil {
+			if found, err = images(sub, dir, found, depth+1); err != nil {
 				return nil, err
 			}
 		case d.MediaType.IsImage():
