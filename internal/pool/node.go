@@ -48,7 +48,7 @@ type Node struct {
 	BootID    string `json:"bootId"` // of the start under way or running
 	TokenHash string `json:"tokenHash"`
 	HelloBoot string `json:"helloBoot"`        // boot whose agent has said hello
-	Losses    int    `json:"losses,omitempty"` // boots in a row that ended before their hello
+	Losses    int    `json:"losses,omitempty"` // boots in a row that failed or hardly lived
 	Epoch     int64  `json:"epoch"`
 	SSHPort   int    `json:"sshPort"` // 0 until asked for; then kept
 	// Wish is what the loop still has to do: "", WishReboot, WishReimage,

@@ -55,6 +55,11 @@ func Next(p *Pool, nodes []*Node, room Capacity, now resource.Ticks) Plan {
 	}
 	if p.State == Deleting {
 		plan := Plan{Gone: len(nodes) == 0, Remove: named}
+		for _, n := range nodes {
+			if n.Wish == WishRemove && n.WishOption == "taskcompletion" && n.State != NodeLeaving {
+				plan.Remove = append(plan.Remove, n.UID) // a deletion does not wait for tasks
+			}
+		}
 		for _, n := range append(staying[true], staying[false]...) {
 			plan.Remove = append(plan.Remove, n.UID)
 		}

@@ -196,8 +196,10 @@ func (ps *Pools) Delete(ctx context.Context, who identity.Principal, owner Owner
 	return err
 }
 
-// Remove marks the pool to be deleted with all its nodes.
+// Remove marks the pool to be deleted with all its nodes, whose tasks wait again
+// whatever the last resize said (Azure's rule for DELETE).
 func (p *Pool) Remove(at resource.Ticks) {
+	p.Deallocation, p.Departing = "requeue", nil
 	p.State, p.StateAt = Deleting, at
 	p.Allocation, p.AllocationAt = Resizing, at
 	p.TargetDedicated, p.TargetLowPriority = 0, 0

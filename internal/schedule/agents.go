@@ -81,7 +81,6 @@ func (s *Scheduler) greet(p *pool.Pool, n *pool.Node, g job.Greeting, now resour
 			return err
 		}
 	}
-	n.Losses = 0
 	n.HelloBoot, n.LastBoot, n.AgentAt, n.OSRelease = g.BootID, now, now, g.OSRelease
 	n.Start = nil
 	if task == nil {

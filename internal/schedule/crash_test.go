@@ -73,9 +73,6 @@ func TestLostMachineThatDiesAgainInItsBoot(t *testing.T) {
 				now := w.only(p)
 				return now.State == pool.NodeIdle && now.BootID != n.BootID, now.State
 			})
-			if now := w.only(p); now.Losses != 0 {
-				t.Errorf("%d losses are still counted", now.Losses)
-			}
 		})
 	}
 }
@@ -214,6 +211,57 @@ func TestTaskCompletionIsWaitedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A deletion does not wait for tasks, whatever an earlier resize said.
+func TestDeletionDoesNotWaitForTasks(t *testing.T) {
+	w := newWorld(t)
+	w.hold = make(chan struct{})
+	defer close(w.hold)
+	p := w.addPool("p", 1, 1, nil)
+	w.nodesIn(p, 1, pool.NodeIdle)
+	w.steady(p)
+	j := w.addJob("j", "p", 1, nil)
+	w.counts(j, job.Counts{Running: 1})
+	zero := 0
+	if _, err := w.pools.Resize(t.Context(), w.who, w.owner, "p", nil, pool.Targets{Dedicated: &zero, Deallocation: "taskcompletion"}); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the node shall leave", func() (bool, string) { return w.only(p).Wish == pool.WishRemove, "" })
+	if err := w.pools.Delete(t.Context(), w.who, w.owner, "p", nil); err != nil {
+		t.Fatal(err)
+	}
+	w.gone(p)
+	w.counts(j, job.Counts{Active: 1})
+}
+
+// An agent that ends soon after each hello does not boot for ever; one whose
+// host is lost again and again is not blamed for it.
+func TestMachinesThatHardlyLive(t *testing.T) {
+	w := newWorld(t)
+	p := w.addPool("p", 1, 1, nil)
+	w.nodesIn(p, 1, pool.NodeIdle)
+	for range maxLosses + 2 {
+		n := w.only(p)
+		w.sched.exits.put(provider.Instance{ID: n.UID, BootID: n.BootID, Lost: true})
+		if err := w.provider.Destroy(t.Context(), n.UID); err != nil { // which tells nobody
+			t.Fatal(err)
+		}
+		w.sched.nodes.wake(n.UID)
+		w.eventually("another boot", func() (bool, string) {
+			now := w.only(p)
+			return now.BootID != n.BootID && now.State == pool.NodeIdle, now.State
+		})
+	}
+	for range maxLosses {
+		n := w.only(p)
+		w.provider.Exit(n.UID)
+		w.eventually("another boot, or none", func() (bool, string) {
+			now := w.only(p)
+			return now.State == pool.NodeUnusable || now.BootID != n.BootID && now.State == pool.NodeIdle, now.State
+		})
+	}
+	w.nodesIn(p, 1, pool.NodeUnusable)
 }
 
 // News of a start task's attempt in an earlier boot, which a node's journal

@@ -161,6 +161,9 @@ func (s *Images) again(ctx context.Context, op resource.Operation, err error) er
 	if tries < imageTries {
 		return err
 	}
+	s.mu.Lock()
+	delete(s.tries, op.GUID)
+	s.mu.Unlock()
 	s.log.Error("operation given up", "kind", op.Kind, "resource", op.ResourceID, "error", err)
 	defer s.ended()
 	return s.rooms.Fail(ctx, op, err)

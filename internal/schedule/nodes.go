@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"path/filepath"
 
 	"millpond/internal/fault"
@@ -32,6 +33,9 @@ func (s *Scheduler) nodePass(ctx context.Context, uid string) error {
 	case <-s.recovered: // which machines run is not known before
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if err := s.hearExits(ctx, uid); err != nil {
+		return err
 	}
 	n, err := s.nodeWithWork(ctx, uid)
 	if n == nil || err != nil {
@@ -162,7 +166,9 @@ func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) err
 	}
 	again := false
 	_, err := s.Store.UpdateNode(ctx, n.UID, system("MachineFailed"), func(n *pool.Node) error {
-		n.Losses++
+		if !errors.Is(why, provider.ErrLost) {
+			n.Losses++
+		}
 		n.BootID, n.HelloBoot = "", ""
 		if again = passing(ctx, why) && n.Losses < maxLosses; again || n.Wish == pool.WishRemove {
 			return nil

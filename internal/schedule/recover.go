@@ -2,11 +2,12 @@ package schedule
 
 import (
 	"context"
+	"sync"
 
 	"millpond/internal/fault"
-	"millpond/internal/job"
 	"millpond/internal/pool"
 	"millpond/internal/provider"
+	"millpond/internal/resource"
 )
 
 // recover brings rows and machines together after a restart of the server:
@@ -33,7 +34,9 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	for _, n := range nodes {
 		rows[n.UID] = true
 		if boot, up := boots[n.UID]; n.BootID != "" && (!up || boot != n.BootID) {
-			s.machineGone(ctx, provider.Instance{ID: n.UID, BootID: n.BootID})
+			if err := s.machineGone(ctx, provider.Instance{ID: n.UID, BootID: n.BootID, Lost: true}); err != nil {
+				return err
+			}
 		}
 		s.nodes.wake(n.UID)
 		s.pools.wake(n.PoolUID)
@@ -50,26 +53,76 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	return nil
 }
 
-// maxLosses is how many starts in a row may fail or end before their hello until the
-// node is given up as unusable: an image that cannot boot must not be tried for
-// ever.
-const maxLosses = 5
+// maxLosses is how many starts in a row may fail, or end before their agent has
+// been there for minLife, until the node is given up as unusable: an image that
+// cannot boot, or an agent that cannot work in it, must not be tried for ever.
+const (
+	maxLosses = 5
+	minLife   = resource.Second
+)
 
-// machineGone hears that a machine ended by itself. Its tasks wait again, and
-// the node starts anew on its disk.
-func (s *Scheduler) machineGone(ctx context.Context, gone provider.Instance) {
-	lost, rule := false, job.Lost
+// exits are the machines whose end was told and is not in the rows yet. A node's
+// own pass deals with them, so that no other boot of it begins meanwhile.
+type exits struct {
+	mu   sync.Mutex
+	byID map[string][]provider.Instance
+}
+
+func (e *exits) put(gone provider.Instance) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.byID == nil {
+		e.byID = map[string][]provider.Instance{}
+	}
+	e.byID[gone.ID] = append(e.byID[gone.ID], gone)
+}
+
+func (e *exits) first(id string) (provider.Instance, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if list := e.byID[id]; len(list) > 0 {
+		return list[0], true
+	}
+	return provider.Instance{}, false
+}
+
+func (e *exits) done(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.byID[id] = e.byID[id][1:]; len(e.byID[id]) == 0 {
+		delete(e.byID, id)
+	}
+}
+
+// hearExits deals with the ends of a machine that were told.
+func (s *Scheduler) hearExits(ctx context.Context, id string) error {
+	for {
+		gone, ok := s.exits.first(id)
+		if !ok {
+			return nil
+		}
+		if err := s.machineGone(ctx, gone); err != nil {
+			return err
+		}
+		s.exits.done(id)
+	}
+}
+
+// machineGone hears that a machine ended by itself or was lost. Its tasks wait
+// again; the rest of the node's pass starts it anew on its disk. It may hear of
+// one end twice.
+func (s *Scheduler) machineGone(ctx context.Context, gone provider.Instance) error {
 	n, err := s.Store.UpdateNode(ctx, gone.ID, system("MachineLost"), func(n *pool.Node) error {
-		lost = false
 		if n.BootID != gone.BootID || n.State == pool.NodeUnusable {
 			return nil
 		}
 		if err := n.Move(pool.MachineLost, s.Clock.Now()); err != nil {
 			return err
 		}
-		lost = true
-		rule = ruleFor(n)
-		if n.HelloBoot != gone.BootID {
+		switch now := s.Clock.Now(); {
+		case n.HelloBoot == gone.BootID && now >= n.LastBoot.Add(minLife):
+			n.Losses = 0
+		case !gone.Lost:
 			n.Losses++
 		}
 		if n.Losses >= maxLosses && n.State == pool.NodeStarting {
@@ -82,18 +135,14 @@ func (s *Scheduler) machineGone(ctx context.Context, gone provider.Instance) {
 	})
 	if fault.Is(err, "NodeNotFound") {
 		s.Machines.Exited(ctx, gone.ID, gone.BootID)
-		return
+		return nil
 	}
-	if err != nil || !lost {
-		if err != nil && ctx.Err() == nil {
-			s.Log.Warn("machine lost", "machine", gone.ID, "error", err)
-		}
-		return
+	if err != nil || n.BootID != "" {
+		return err // another boot has begun since
 	}
 	s.fleet.drop(gone.ID)
 	s.Nodes.Drop(gone.ID)
-	if err := s.requeue(ctx, gone.ID, nil, rule); err != nil && ctx.Err() == nil {
-		s.Log.Warn("requeue of a lost node", "node", n.ID, "error", err)
-	}
-	s.nodes.wake(gone.ID)
+	// A crash here is healed by the next boot's hello, which gives back what it
+	// does not hold.
+	return s.requeue(ctx, gone.ID, nil, ruleFor(n))
 }

@@ -81,6 +81,7 @@ type Scheduler struct {
 	fleet *fleet
 	slots chan struct{} // bounds machine work under way at once
 
+	exits     exits         // not yet dealt with
 	recovered chan struct{} // closed when rows and machines agree after the start
 
 	pools *keyed // key: pool uid
@@ -136,18 +137,28 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	close(s.recovered)
 	s.sweep(ctx)
 	sweep := s.Clock.After(SweepEvery)
+	exits := s.Provider.Exits()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case gone := <-s.Provider.Exits():
-			s.machineGone(ctx, gone)
+		case gone, open := <-exits:
+			if !open {
+				exits = nil
+				continue
+			}
+			s.exits.put(gone)
+			s.nodes.wake(gone.ID)
 		case <-sweep:
 			s.sweep(ctx)
 			sweep = s.Clock.After(SweepEvery)
 		}
 	}
 }
+
+// Recovered is closed once rows and machines agree after a restart: before, a
+// row may say idle of a machine that ended with the server.
+func (s *Scheduler) Recovered() <-chan struct{} { return s.recovered }
 
 // keepEvents is how long the log of changes is kept.
 const keepEvents = 30 * resource.Day
@@ -158,10 +169,15 @@ func (s *Scheduler) sweep(ctx context.Context) {
 		s.Log.Warn("prune events", "error", err)
 	}
 	s.sweepPools(ctx)
-	work, err := s.Store.PoolsWithWork(ctx)
-	if err != nil {
-		s.Log.Warn("sweep", "error", err)
+	nodes, err := s.Store.AllNodes(ctx)
+	s.sweepFailed(ctx, err)
+	for _, n := range nodes {
+		if hasWork(n) {
+			s.nodes.wake(n.UID)
+		}
 	}
+	work, err := s.Store.PoolsWithWork(ctx)
+	s.sweepFailed(ctx, err)
 	for _, uid := range work {
 		s.queue.wake(uid)
 	}
@@ -170,11 +186,15 @@ func (s *Scheduler) sweep(ctx context.Context) {
 
 func (s *Scheduler) sweepPools(ctx context.Context) {
 	pools, err := s.Store.UnsettledPools(ctx)
-	if err != nil {
-		s.Log.Warn("sweep", "error", err)
-	}
+	s.sweepFailed(ctx, err)
 	for _, p := range pools {
 		s.pools.wake(p.UID)
+	}
+}
+
+func (s *Scheduler) sweepFailed(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("sweep", "error", err)
 	}
 }
 
