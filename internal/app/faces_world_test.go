@@ -168,6 +168,7 @@ func (c *composed) batchFaces() map[string]reach {
 		"batch by path":           {c.tls, "", "/batch/" + name},
 		"batch by path, HTTP/2":   {c.tls2, "", "/batch/" + name},
 		"batch by host":           {c.tls, name + "." + c.start.Location + ".batch.azure.com", ""},
+		"batch by host and port":  {c.tls, strings.ToUpper(name) + "." + c.start.Location + ".Batch.azure.com:8443", ""},
 		"batch over plain HTTP":   {c.plain, "", "/batch/" + name},
 		"batch by host and HTTP2": {c.tls2, name + "." + c.start.Location + ".batch.azure.com", ""},
 	}

@@ -251,7 +251,7 @@ func ranged(header string, size int64) (offset, length int64, err error) {
 	if err != nil || end < offset {
 		return 0, 0, bad
 	}
-	return offset, min(end+1, size) - offset, nil
+	return offset, min(end, size-1) + 1 - offset, nil
 }
 
 func (a *API) deleteFile(c *web.Call, find func(*web.Call) (place, error)) (web.Reply, error) {
