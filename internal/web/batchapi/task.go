@@ -5,6 +5,7 @@ import (
 
 	"millpond/internal/fault"
 	"millpond/internal/job"
+	"millpond/internal/resource"
 	"millpond/internal/web"
 )
 
@@ -17,7 +18,7 @@ func (a *API) createTask(c *web.Call) (web.Reply, error) {
 	if err := c.Decode(&body); err != nil {
 		return web.Reply{}, err
 	}
-	spec, err := taskSpec(&body)
+	spec, err := taskSpec(&body, c.Version)
 	if err != nil {
 		return web.Reply{}, err
 	}
@@ -50,7 +51,7 @@ func (a *API) createTaskCollection(c *web.Call) (web.Reply, error) {
 	var specs []job.NewTask
 	var at []int
 	for i := range body.Value {
-		spec, err := taskSpec(&body.Value[i])
+		spec, err := taskSpec(&body.Value[i], c.Version)
 		if err != nil {
 			results[i] = refusedTask(c, val(body.Value[i].ID), err)
 			continue
@@ -91,7 +92,7 @@ func refusedTask(c *web.Call, id string, err error) TaskAddResult {
 	return TaskAddResult{Status: new(TaskAddStatus(status)), TaskID: new(id), Error: e}
 }
 
-func taskSpec(in *TaskAdd) (job.NewTask, error) {
+func taskSpec(in *TaskAdd, version string) (job.NewTask, error) {
 	if err := onlySupports("", in, "id", "displayName", "commandLine", "environmentSettings", "userIdentity", "runElevated",
 		"constraints", "requiredSlots", "affinityInfo"); err != nil {
 		return job.NewTask{}, err
@@ -114,6 +115,9 @@ func taskSpec(in *TaskAdd) (job.NewTask, error) {
 			n.Spec.MaxWallClock = given(k.MaxWallClockTime)
 		}
 		n.Spec.Retention = span(k.RetentionTime)
+	}
+	if n.Spec.Retention == 0 && version < v2018Aug {
+		n.Spec.Retention = resource.MaxSpan // files were kept for ever (facts/wire.md 2.7)
 	}
 	return n, nil
 }
