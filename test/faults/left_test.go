@@ -11,8 +11,8 @@ import (
 	"millpond/test/rig"
 )
 
-// openPorts asks for the SSH port of every node, which opens it, and gives how
-// many sockets the server listens on then.
+// openPorts asks for the SSH port of every node, which opens it. One whose agent
+// was killed last opens it again when it is back.
 func openPorts(t *testing.T, s *rig.Server, pool string) {
 	t.Helper()
 	var list struct {
@@ -30,9 +30,10 @@ func openPorts(t *testing.T, s *rig.Server, pool string) {
 			t.Errorf("node %s: %+v", n.ID, at)
 		}
 	}
-	if got := listening(t, s.PID()); got != before+len(list.Value) {
-		t.Errorf("the server listens on %d ports, was %d before those of %d nodes", got, before, len(list.Value))
-	}
+	s.Eventually(time.Minute, "a port for each node", func() (bool, string) {
+		got := listening(t, s.PID())
+		return got == before+len(list.Value), fmt.Sprintf("%d ports, %d before those of %d nodes", got, before, len(list.Value))
+	})
 }
 
 // nothingLeft looks at a running server without pools: no folder of a node, no
