@@ -255,6 +255,12 @@ func (a *App) run(ctx context.Context, ready func(cli.Ready)) error {
 	group.Go(func() error { return a.imageOps.Run(ctx) })
 	group.Go(func() error { return a.vmOps.Run(ctx) })
 	group.Go(func() error { return a.deletes.Run(ctx) })
+	// Nobody is told of nodes before it is known which of them still run.
+	select {
+	case <-a.loops.Recovered():
+	case <-ctx.Done():
+		return group.Wait()
+	}
 	serve := func(handler http.Handler, start func(*http.Server) error) {
 		s, stop := a.newServer(handler)
 		group.Go(func() error {
