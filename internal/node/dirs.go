@@ -86,7 +86,7 @@ func makeTaskDir(root string, t *wire.Task, cred credential) (*taskDir, error) {
 	if err != nil && !again {
 		return nil, err
 	}
-	if err := os.Mkdir(d.wd, mode); err != nil && !(again && errors.Is(err, fs.ErrExist)) {
+	if err := makeWorkDir(d.wd, mode, again); err != nil {
 		return nil, err
 	}
 	if d.stdout, err = freshFile(d.dir, "stdout.txt", again, cred); err != nil {
@@ -96,7 +96,7 @@ func makeTaskDir(root string, t *wire.Task, cred credential) (*taskDir, error) {
 		d.stdout.Close()
 		return nil, err
 	}
-	if err = putFiles(d.wd, t.Files, cred); err == nil && (!cred.root() || again) {
+	if err = putFiles(d.dir, t.Files, cred); err == nil && (!cred.root() || again) {
 		if err = os.Lchown(d.wd, cred.uid, cred.gid); err == nil {
 			err = os.Lchown(d.dir, cred.uid, cred.gid)
 		}
@@ -106,6 +106,22 @@ func makeTaskDir(root string, t *wire.Task, cred credential) (*taskDir, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// makeWorkDir makes wd. What an earlier attempt put in its place, such as a link
+// to where only root may write, goes.
+func makeWorkDir(wd string, mode fs.FileMode, again bool) error {
+	err := os.Mkdir(wd, mode)
+	if !again || !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := os.Lstat(wd); err != nil || info.IsDir() {
+		return err
+	}
+	if err := os.Remove(wd); err != nil {
+		return err
+	}
+	return os.Mkdir(wd, mode)
 }
 
 func freshFile(dir, name string, again bool, cred credential) (*os.File, error) {
@@ -130,12 +146,18 @@ func freshFile(dir, name string, again bool, cred credential) (*os.File, error) 
 	return f, nil
 }
 
-// putFiles writes the files a task brings along; their paths cannot leave wd.
-func putFiles(wd string, files []wire.Inline, cred credential) error {
+// putFiles writes the files a task brings along into dir/wd; neither their paths
+// nor wd itself can lead out of dir, which is the attempt's user's.
+func putFiles(dir string, files []wire.Inline, cred credential) error {
 	if len(files) == 0 {
 		return nil
 	}
-	root, err := os.OpenRoot(wd)
+	top, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	root, err := top.OpenRoot("wd")
 	if err != nil {
 		return err
 	}

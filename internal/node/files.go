@@ -53,7 +53,7 @@ func listFiles(root *os.Root, name string, recursive bool) ([]wire.File, error) 
 	files := []wire.File{}
 	for queue := []string{""}; len(queue) > 0; queue = queue[1:] {
 		below := queue[0]
-		entries, err := readDir(root, path.Join(name, below))
+		entries, err := readDir(root, path.Join(name, below), listMost+1-len(files))
 		if err != nil {
 			if below == "" {
 				return nil, notFound(err)
@@ -78,13 +78,19 @@ func listFiles(root *os.Root, name string, recursive bool) ([]wire.File, error) 
 	return files, nil
 }
 
-func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
+// readDir gives at most that many entries: a task can make a directory of
+// millions, and the agent is small.
+func readDir(root *os.Root, name string, most int) ([]fs.DirEntry, error) {
 	d, err := root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	return d.ReadDir(-1)
+	entries, err := d.ReadDir(most)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return entries, err
 }
 
 func fileOf(name string, info fs.FileInfo) wire.File {
