@@ -151,6 +151,10 @@ func (v *VMs) notStarted(ctx context.Context, item machine.Item, err error, fail
 	if ctx.Err() != nil {
 		return err
 	}
+	if errors.Is(err, provider.ErrLost) {
+		v.heard(item.Record.UID) // no fault of the machine's
+		return err
+	}
 	failure, ok := errors.AsType[*fault.Error](err)
 	v.mu.Lock()
 	again := !ok && v.starts[item.Record.UID] < maxStarts
