@@ -13,7 +13,8 @@ import (
 // unixEpoch is 1970-01-01 in ticks of 100 ns since 0001-01-01.
 const unixEpoch = 621_355_968_000_000_000
 
-func ticks(t time.Time) int64 { return unixEpoch + t.UnixNano()/100 }
+// In two parts: a task may date a file to a year whose nanoseconds overflow.
+func ticks(t time.Time) int64 { return unixEpoch + t.Unix()*10_000_000 + int64(t.Nanosecond()/100) }
 
 func ticksNow() int64 { return ticks(time.Now()) }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"millpond/internal/node/wire"
 )
@@ -69,5 +70,15 @@ func TestADirectoryIsReadInPart(t *testing.T) {
 	defer empty.Close()
 	if got, err := readDir(empty, ".", 3); err != nil || len(got) != 0 {
 		t.Errorf("empty: %v %v", got, err)
+	}
+}
+
+// A file's date may be any that a file system holds.
+func TestTicksOfFarDates(t *testing.T) {
+	for _, year := range []int{1, 1901, 1970, 2026, 2446, 9999} {
+		at := time.Date(year, 5, 10, 1, 2, 3, 400, time.UTC)
+		if back := time.Unix((ticks(at)-unixEpoch)/10_000_000, 0).UTC(); ticks(at) < 0 || back.Year() != year {
+			t.Errorf("%v: %d ticks, back %v", at, ticks(at), back)
+		}
 	}
 }
