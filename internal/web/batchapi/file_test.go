@@ -2,6 +2,7 @@ package batchapi
 
 import (
 	"io/fs"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func FuzzFilePath(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		c := &web.Call{Request: httptest.NewRequest("GET", "/", nil), Params: web.Params{{Name: "filePath", Value: name}}}
+		c := &web.Call{Request: httptest.NewRequest(http.MethodGet, "/", nil), Params: web.Params{{Name: "filePath", Value: name}}}
 		got, err := filePath(c)
 		if err != nil {
 			if code := fault.CodeOf(err); code != "InvalidUri" && code != "FileNotFound" {
