@@ -38,6 +38,9 @@ type Capacity struct {
 // Next decides how a pool's allocation goes on. It reads nothing but its
 // arguments, so the same facts give the same plan after any crash.
 func Next(p *Pool, nodes []*Node, room Capacity, now resource.Ticks) Plan {
+	if p.State == Deleting {
+		return farewell(nodes)
+	}
 	staying := map[bool][]*Node{}
 	leaving := 0
 	used := map[int]bool{}
@@ -52,18 +55,6 @@ func Next(p *Pool, nodes []*Node, room Capacity, now resource.Ticks) Plan {
 		default:
 			staying[n.Dedicated] = append(staying[n.Dedicated], n)
 		}
-	}
-	if p.State == Deleting {
-		plan := Plan{Gone: len(nodes) == 0, Remove: named}
-		for _, n := range nodes {
-			if n.Wish == WishRemove && n.WishOption == "taskcompletion" && n.State != NodeLeaving {
-				plan.Remove = append(plan.Remove, n.UID) // a deletion does not wait for tasks
-			}
-		}
-		for _, n := range append(staying[true], staying[false]...) {
-			plan.Remove = append(plan.Remove, n.UID)
-		}
-		return plan
 	}
 	switch p.Allocation {
 	case Steady:
@@ -126,6 +117,18 @@ func Next(p *Pool, nodes []*Node, room Capacity, now resource.Ticks) Plan {
 	// Azure calls a pool steady when its nodes are allocated, though they may
 	// still be creating; a shrink ends when the last leaver is gone.
 	plan.Settled = len(plan.Remove) == 0 && (leaving == 0 || late)
+	return plan
+}
+
+// farewell is the plan of a pool that is deleted: all nodes leave, and those
+// that were to finish their tasks first no longer wait for them.
+func farewell(nodes []*Node) Plan {
+	plan := Plan{Gone: len(nodes) == 0}
+	for _, n := range nodes {
+		if n.State != NodeLeaving && (n.Wish != WishRemove || n.WishOption == "taskcompletion") {
+			plan.Remove = append(plan.Remove, n.UID)
+		}
+	}
 	return plan
 }
 
