@@ -179,10 +179,11 @@ func CheckUserName(property, name string) error {
 // CheckTargets is the rule for the sizes and timeout of a resize.
 func CheckTargets(dedicated, lowPriority int, timeout resource.Span) error {
 	var p fault.Problems
-	for name, n := range map[string]int{"targetDedicatedNodes": dedicated, "targetLowPriorityNodes": lowPriority} {
-		if n < 0 {
-			p.Add(fault.Property(name, strconv.Itoa(n), "The value must be 0 or more."))
-		}
+	if dedicated < 0 {
+		p.Add(fault.Property("targetDedicatedNodes", strconv.Itoa(dedicated), "The value must be 0 or more."))
+	}
+	if lowPriority < 0 {
+		p.Add(fault.Property("targetLowPriorityNodes", strconv.Itoa(lowPriority), "The value must be 0 or more."))
 	}
 	if timeout < MinResizeTimeout || timeout > MaxResizeTimeout {
 		p.Add(fault.Property("resizeTimeout", "", "The value must be from 5 minutes to 7 days."))

@@ -126,6 +126,8 @@ func badRequests() []bad {
 		{"maxresults empty", "GET", "/jobs/j/tasks" + v + "&maxresults=", "", "400 InvalidQueryParameterValue", "maxresults"},
 		{"skiptoken of nobody", "GET", "/jobs" + v + "&$skiptoken=abc", "", "400 InvalidQueryParameterValue", "$skiptoken"},
 		{"skiptoken cut off", "GET", "/pools" + v + "&$skiptoken=WATV2:a", "", "400 InvalidQueryParameterValue", "$skiptoken"},
+		{"skiptoken bent", "GET", "/pools/p/nodes/NODE/files" + v + "&$skiptoken=WATV2:LTU:1$1", "", "400 InvalidQueryParameterValue", "$skiptoken"}, // -5
+		{"skiptoken of another list", "GET", "/pools/p/nodes/NODE/files" + v + "&$skiptoken=WATV2:YWJj:1$1", "", "400 InvalidQueryParameterValue", "$skiptoken"},
 		{"filter cut off", "GET", "/jobs" + v + "&$filter=id%20eq", "", "400 InvalidQueryParameterValue", "$filter"},
 		{"filter open string", "GET", "/jobs" + v + "&$filter=id%20eq%20'x", "", "400 InvalidQueryParameterValue", "$filter"},
 		{"filter of unknown property", "GET", "/jobs" + v + "&$filter=colour%20eq%20'red'", "", "400 InvalidQueryParameterValue", "'colour'"},

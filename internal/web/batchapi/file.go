@@ -112,7 +112,13 @@ func (a *API) listFiles(c *web.Call, find func(*web.Call) (place, error)) (web.R
 	return list(c, listing[entry, NodeFile]{
 		of: "files", key: func(e entry) string { return strconv.Itoa(e.n) },
 		next: func(after string, limit int) ([]entry, error) {
-			from, _ := strconv.Atoi(after)
+			from := 0
+			if after != "" {
+				var err error
+				if from, err = strconv.Atoi(after); err != nil || from < 0 {
+					return nil, web.QueryFault("$skiptoken", c.Query("$skiptoken"), "The token was not made for this list")
+				}
+			}
 			var out []entry
 			for i := from; i < len(files) && len(out) < limit; i++ {
 				out = append(out, entry{files[i], i + 1})

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,22 +22,40 @@ import (
 
 	"millpond/internal/resource"
 	"millpond/internal/web"
+	"millpond/internal/web/batchapi"
 	"millpond/internal/web/webtest"
 )
 
-// what differs in no reply: each conversation's first is checked by
-// TestEveryReplyHas.
+// what is the same in every reply; TestEveryReplyHas looks at it.
 var sameEverywhere = []string{"Server", "Strict-Transport-Security", "X-Content-Type-Options", "DataServiceVersion", "Request-Id", "Date"}
 
+// The conversations succeed at least once in every operation that is routed.
 func TestConversations(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/*")
 	must(t, err)
+	var worlds []*world
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			webtest.Run(t, dir, func(t *testing.T) http.Handler { return newWorld(t) }, sameEverywhere...)
+			webtest.Run(t, dir, func(t *testing.T) http.Handler {
+				worlds = append(worlds, newWorld(t))
+				return worlds[len(worlds)-1]
+			}, sameEverywhere...)
 		})
 	}
+	done := map[string]bool{}
+	for _, w := range worlds {
+		for _, m := range success.FindAllStringSubmatch(w.log.String(), -1) {
+			done[m[1]] = true
+		}
+	}
+	for _, r := range new(batchapi.API).Routes() {
+		if !done[r.Operation] && !testing.Short() && flag.Lookup("test.run").Value.String() == "" {
+			t.Errorf("no conversation shows %s succeed", r.Operation)
+		}
+	}
 }
+
+var success = regexp.MustCompile(`status=2\d\d .* operation=(\w+)`)
 
 // ServeHTTP plays the client: it signs what has no Authorization (none: leave
 // it out; Bearer NAME: that principal's token; SharedKey NAME: signed for that
