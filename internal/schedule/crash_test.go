@@ -3,6 +3,8 @@ package schedule
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -211,6 +213,58 @@ func TestTaskCompletionIsWaitedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Agents that connect again and again while tasks are given out lose none, run
+// none twice, and leave every slot to be used.
+func TestReconnectsLoseNothing(t *testing.T) {
+	const nodes, slots, tasks = 3, 2, 100
+	w := newWorld(t)
+	p := w.addPool("p", nodes, slots, nil)
+	w.nodesIn(p, nodes, pool.NodeIdle)
+	w.mu.Lock()
+	agents := map[string]*agent{}
+	for uid, a := range w.agents {
+		agents[uid] = a
+	}
+	w.mu.Unlock()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for uid, a := range agents {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					a.hello(uid)
+				}
+			}
+		})
+	}
+	j := w.addJob("j", "p", tasks, nil)
+	w.eventually("half of it", func() (bool, string) {
+		got, err := w.db.JobByUID(t.Context(), j.UID)
+		return err == nil && got.Counts.Succeeded > tasks/2, ""
+	})
+	close(stop)
+	wg.Wait()
+	w.counts(j, job.Counts{Succeeded: tasks})
+	w.mu.Lock()
+	for id, n := range w.ran {
+		if n != 1 {
+			t.Errorf("%s ran %d times", id, n)
+		}
+	}
+	w.mu.Unlock()
+	w.eventually("every slot on offer", func() (bool, string) {
+		offers, _ := w.sched.fleet.offers(p.UID)
+		free := 0
+		for _, o := range offers {
+			free += o.Free
+		}
+		return free == nodes*slots, fmt.Sprint(offers)
+	})
 }
 
 // A deletion does not wait for tasks, whatever an earlier resize said.

@@ -58,7 +58,9 @@ type agent struct {
 	boot  string
 	token string
 	live  bool
+	open  bool // its session is the present one: what is sent before is lost
 	held  map[string]int
+	ended map[string]int // reported and not acked
 }
 
 func newWorld(t *testing.T, change ...func(*world)) *world {
@@ -116,7 +118,7 @@ func (w *world) OwnerByUID(context.Context, string) (pool.Owner, error) { return
 
 // machineStarts is a machine's agent saying hello.
 func (w *world) machineStarts(m provider.Machine) {
-	a := &agent{w: w, boot: m.BootID, token: m.Token, live: true, held: map[string]int{}}
+	a := &agent{w: w, boot: m.BootID, token: m.Token, live: true, held: map[string]int{}, ended: map[string]int{}}
 	w.mu.Lock()
 	w.agents[m.ID] = a
 	w.mu.Unlock()
@@ -134,9 +136,13 @@ func (w *world) machineStops(i provider.Instance) {
 
 func (a *agent) hello(uid string) {
 	a.w.mu.Lock()
+	a.open = false
 	var held []job.Held
 	for task, n := range a.held {
 		held = append(held, job.Held{TaskUID: task, Attempt: n})
+	}
+	for task, n := range a.ended {
+		held = append(held, job.Held{TaskUID: task, Attempt: n, Ended: true})
 	}
 	sched := a.w.sched
 	a.w.mu.Unlock()
@@ -147,6 +153,9 @@ func (a *agent) hello(uid string) {
 	for _, work := range r.Resend {
 		a.run(work)
 	}
+	a.w.mu.Lock()
+	a.open = true
+	a.w.mu.Unlock()
 	if r.Start != nil {
 		a.start(uid, *r.Start)
 	}
@@ -156,7 +165,7 @@ func (a *agent) hello(uid string) {
 func (a *agent) run(work job.Assignment) {
 	a.w.mu.Lock()
 	defer a.w.mu.Unlock()
-	if a.held[work.Task.UID] == work.Task.Attempt {
+	if a.held[work.Task.UID] == work.Task.Attempt || a.ended[work.Task.UID] == work.Task.Attempt {
 		return // agents know what they hold
 	}
 	a.held[work.Task.UID] = work.Task.Attempt
@@ -177,6 +186,7 @@ func (a *agent) end(t *job.Task, code int) {
 		return
 	}
 	delete(a.held, t.UID)
+	a.ended[t.UID] = t.Attempt
 	a.w.ran[t.Spec.ID]++
 	sched := a.w.sched
 	a.w.mu.Unlock()
@@ -185,6 +195,9 @@ func (a *agent) end(t *job.Task, code int) {
 	if err != nil {
 		a.w.t.Error(err)
 	}
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	delete(a.ended, t.UID)
 }
 
 func (a *agent) start(uid string, order job.StartOrder) {
@@ -216,6 +229,12 @@ func (g gate) Assign(uid string, work []job.Assignment) error {
 	a, err := g.agent(uid)
 	if err != nil {
 		return err
+	}
+	g.w.mu.Lock()
+	open := a.open
+	g.w.mu.Unlock()
+	if !open {
+		return nil // into a session that is over
 	}
 	for _, one := range work {
 		a.run(one)
