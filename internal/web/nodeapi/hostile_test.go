@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"millpond/internal/fault"
 	"millpond/internal/node/wire"
@@ -34,28 +35,35 @@ func TestStrangersOfOneMachineAreFew(t *testing.T) {
 	}
 }
 
-// A place that is left is free again, and leaving twice frees one.
+// A place that is left is free again, not at once, and leaving twice frees one.
 func TestStrangersLeave(t *testing.T) {
-	s := &strangers{}
-	one, other := net.Pipe()
-	defer one.Close()
-	defer other.Close()
-	var leave func()
-	for range strangersEach {
-		l, ok := s.enter(one)
-		if !ok {
-			t.Fatal("refused too early")
+	synctest.Test(t, func(t *testing.T) {
+		s := &strangers{}
+		one, other := net.Pipe() // of no machine that can be told
+		defer one.Close()
+		defer other.Close()
+		var leave func()
+		for range strangersUnseen {
+			l, ok := s.enter(one)
+			if !ok {
+				t.Fatal("refused too early")
+			}
+			leave = l
 		}
-		leave = l
-	}
-	leave()
-	leave()
-	if _, ok := s.enter(one); !ok {
-		t.Error("the place that was left is taken")
-	}
-	if _, ok := s.enter(one); ok {
-		t.Error("one place was freed twice")
-	}
+		leave()
+		leave()
+		if _, ok := s.enter(one); ok {
+			t.Error("who comes and goes quickly is not held up")
+		}
+		time.Sleep(strangersHold) // the bubble's clock
+		synctest.Wait()
+		if _, ok := s.enter(one); !ok {
+			t.Error("the place that was left is taken")
+		}
+		if _, ok := s.enter(one); ok {
+			t.Error("one place was freed twice")
+		}
+	})
 }
 
 // full fails once, as a process does that has no descriptor left.

@@ -5,14 +5,23 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // strangersEach is how many connections of one machine may be open before they
-// said hello. An agent needs one; a task with root's rights in its node, which
-// can reach the socket too, must not use up the service's descriptors.
+// said hello, and how many it may open in a strangersHold. An agent needs one; a
+// task with root's rights in its node, which can reach the socket too, must not
+// use up the service's descriptors, nor fill its store with hellos.
 const strangersEach = 64
+
+// strangersUnseen is the same for all machines together that cannot be told
+// apart.
+const strangersUnseen = 4096
+
+// strangersHold is how long a connection takes up its place at the least.
+const strangersHold = time.Second
 
 // strangers counts the connections that have not said hello, by machine.
 type strangers struct {
@@ -23,22 +32,28 @@ type strangers struct {
 // enter counts a connection, and gives what takes it off again; false when its
 // machine has too many.
 func (s *strangers) enter(conn net.Conn) (leave func(), ok bool) {
-	from := machineOf(conn)
+	from, most := machineOf(conn), strangersEach
+	if from == 0 {
+		most = strangersUnseen
+	}
+	came := time.Now() // of the machine's clock, as deadlines are
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.by == nil {
 		s.by = map[uint64]int{}
 	}
-	if s.by[from] >= strangersEach {
+	if s.by[from] >= most {
 		return nil, false
 	}
 	s.by[from]++
 	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.by[from]--; s.by[from] == 0 {
-			delete(s.by, from)
-		}
+		time.AfterFunc(time.Until(came.Add(strangersHold)), func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.by[from]--; s.by[from] == 0 {
+				delete(s.by, from)
+			}
+		})
 	}), true
 }
 
