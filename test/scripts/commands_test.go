@@ -119,8 +119,9 @@ func task(ts *testscript.TestScript, neg bool, args []string) {
 func (w *world) state(pool string) map[string]string {
 	out := map[string]string{}
 	for _, n := range w.server.Nodes(pool) {
-		out[n.ID] = n.LastBootTime + " " + n.IPAddress
-		w.ports = append(w.ports, n.IPAddress)
+		ssh := w.server.RemoteLogin(pool, n.ID)
+		out[n.ID] = n.LastBootTime + " " + n.IPAddress + " " + ssh
+		w.ports = append(w.ports, ssh)
 	}
 	for _, p := range w.server.Processes() {
 		if strings.HasPrefix(p.Command, "millpond-node") {
@@ -152,9 +153,6 @@ func nothingLeft(ts *testscript.TestScript, neg bool, _ []string) {
 
 func portsFree(ts *testscript.TestScript, neg bool, _ []string) {
 	for _, at := range in(ts).ports {
-		if !strings.Contains(at, ":") {
-			continue
-		}
 		if l, err := net.Listen("tcp", at); err == nil {
 			l.Close()
 		} else if !neg {
