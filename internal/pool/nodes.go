@@ -186,7 +186,7 @@ func (ps *Pools) putUser(ctx context.Context, who identity.Principal, owner Owne
 	if !n.Reachable() {
 		return refusal(n.State)
 	}
-	var put NodeUser
+	var put, old NodeUser
 	now := ps.Clock.Now()
 	_, err = ps.Nodes.UpdateNode(ctx, n.UID, by(who, "NodeUser"), func(n *Node) error {
 		n.Users = slices.DeleteFunc(slices.Clone(n.Users), func(u NodeUser) bool { return u.Expiry <= now }) // Azure's go when they expire
@@ -197,7 +197,8 @@ func (ps *Pools) putUser(ctx context.Context, who identity.Principal, owner Owne
 			if fresh {
 				return fault.New("NodeUserExists", "")
 			}
-			put = build(&n.Users[i])
+			old = n.Users[i]
+			put = build(&old)
 			n.Users[i] = put
 			return nil
 		}
@@ -212,10 +213,13 @@ func (ps *Pools) putUser(ctx context.Context, who identity.Principal, owner Owne
 		return err
 	}
 	err = reach.PutUser(ctx, n.UID, put, false)
-	if err != nil && fresh {
-		// The client is told that nothing was made: the next try must not meet it.
+	if err != nil {
+		// The client is told that nothing changed: the next try must not meet it.
 		_, undo := ps.Nodes.UpdateNode(context.WithoutCancel(ctx), n.UID, by(who, "NodeUserUndone"), func(n *Node) error {
 			n.Users = slices.DeleteFunc(slices.Clone(n.Users), func(u NodeUser) bool { return u.Name == name })
+			if !fresh {
+				n.Users = append(n.Users, old)
+			}
 			return nil
 		})
 		err = errors.Join(err, undo)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"millpond/internal/pool"
 	"millpond/internal/web/webtest"
 )
 
@@ -244,6 +245,41 @@ func TestBadInputCreatesNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A user whom the node refused is not kept: the next try neither meets it nor
+// finds its old self changed.
+func TestUsersThatFailAreNotKept(t *testing.T) {
+	w := busyWorld(t)
+	ask := func(method, path, body, want string) {
+		t.Helper()
+		if status, text := w.ask(t, method, "/pools/p/nodes/NODE/users"+path+v, body); status+" "+codeOf(text) != want {
+			t.Errorf("%s %s: %s %s, want %s", method, body, status, text, want)
+		}
+	}
+	for range 2 {
+		ask("POST", "", `{"name":"a","sshPublicKey":"cursed"}`, "409 NodeNotReady")
+	}
+	ask("POST", "", `{"name":"a","sshPublicKey":"ssh-ed25519 A"}`, "201 ")
+	with := users(t, w)
+	ask("PUT", "/a", `{"sshPublicKey":"cursed"}`, "409 NodeNotReady")
+	if diff := cmp.Diff(with, users(t, w)); diff != "" {
+		t.Error(diff)
+	}
+	ask("DELETE", "/a", "", "200 ")
+	if left := users(t, w); len(left) > 0 {
+		t.Error(left)
+	}
+}
+
+// users are those of the pool's one node, as stored.
+func users(t *testing.T, w *world) []pool.NodeUser {
+	t.Helper()
+	p, err := w.db.GetPool(t.Context(), "uid-acct", "p")
+	must(t, err)
+	nodes, err := w.db.NodesOfPool(t.Context(), p.UID)
+	must(t, err)
+	return nodes[0].Users
 }
 
 // ask sends a signed request as it is, which the text form of a conversation

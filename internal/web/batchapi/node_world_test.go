@@ -285,8 +285,12 @@ func (g gate) DeleteFile(_ context.Context, uid, name string, recursive bool) er
 	return gone(r.Remove(name))
 }
 
-func (g gate) PutUser(_ context.Context, uid string, _ pool.NodeUser, _ bool) error {
+// PutUser fails for a user whose key is "cursed".
+func (g gate) PutUser(_ context.Context, uid string, u pool.NodeUser, _ bool) error {
 	_, err := g.node(uid)
+	if err == nil && u.SSHKey == "cursed" {
+		err = fault.New("NodeNotReady", "")
+	}
 	return err
 }
 
