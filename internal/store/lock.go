@@ -21,7 +21,7 @@ func lockFile(path string) (unlock func() error, err error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	for try := 0; errors.Is(err, unix.EWOULDBLOCK) && dead(f) && try < deadTries; try++ {
-		time.Sleep(deadPause)
+		<-time.After(deadPause)
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	if err != nil {
