@@ -247,3 +247,19 @@ func TestPlainHTTPServesNoTokens(t *testing.T) {
 		}
 	}
 }
+
+// A good token of another tenant looks after nothing here.
+func TestAStrangerIsNoAdministrator(t *testing.T) {
+	c := compose(t)
+	at := reach{c.tls, "", "/millpond/v1"}
+	for _, ask := range []struct{ method, target, body string }{
+		{http.MethodGet, "/images", ""}, {http.MethodPut, "/images/Debian/debian-12/12", `{"source":"host"}`}, {http.MethodPost, "/replicas/verify", ""},
+	} {
+		r := c.request(at, ask.method, ask.target, ask.body)
+		r.Header.Set("Authorization", "Bearer "+c.strangersARM)
+		status, _, text := c.do(at, r)
+		if status != http.StatusForbidden || !strings.Contains(text, `"code":"AuthorizationFailed"`) {
+			t.Errorf("%s %s: %d %s", ask.method, ask.target, status, text)
+		}
+	}
+}
