@@ -49,6 +49,9 @@ func New(c Config) *Gateway {
 // helloTimeout is how long a connection may take to say who it is.
 const helloTimeout = 30 * time.Second
 
+// lingerTime is how long one that is refused may take to go.
+const lingerTime = time.Second
+
 // acceptAgain is the wait after a connection could not be accepted, most likely
 // for want of a descriptor: others end, and some come free.
 const acceptAgain = 20 * time.Millisecond
@@ -108,6 +111,10 @@ func (g *Gateway) serve(ctx context.Context, conn net.Conn, known func()) error 
 	}
 	s, err := g.greet(ctx, mux, control)
 	if err != nil {
+		// One that is refused must come to read it: closing at once would cut the
+		// answer off. It ends the connection itself.
+		_ = conn.SetDeadline(time.Now().Add(lingerTime))
+		_, _ = io.Copy(io.Discard, control)
 		return err
 	}
 	known()

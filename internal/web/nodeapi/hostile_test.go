@@ -122,9 +122,8 @@ func TestReportsAreBounded(t *testing.T) {
 	if f, err := a.frames.Receive(); err != nil || f.Ack != 1 {
 		t.Errorf("%+v %v", f, err)
 	}
-	if err := a.frames.Send(wire.Frame{Reports: make([]wire.Report, wire.MaxReports+1)}); err != nil {
-		t.Fatal(err)
-	}
+	// The session may end before Send has seen its frame off.
+	_ = a.frames.Send(wire.Frame{Reports: make([]wire.Report, wire.MaxReports+1)})
 	if f, err := a.frames.Receive(); err == nil {
 		t.Errorf("the session goes on: %+v", f)
 	}
