@@ -55,7 +55,7 @@ func TestStrangersLeave(t *testing.T) {
 		if _, ok := s.enter(one); ok {
 			t.Error("who comes and goes quickly is not held up")
 		}
-		time.Sleep(strangersHold) // the bubble's clock
+		<-time.After(strangersHold) // by the bubble's clock
 		synctest.Wait()
 		if _, ok := s.enter(one); !ok {
 			t.Error("the place that was left is taken")
