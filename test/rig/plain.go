@@ -49,7 +49,7 @@ func PlainUser(tb testing.TB, self string) Setup {
 	}
 	return Setup{
 		Via: []string{filepath.Join(dir, "self"), "become-plain-user"}, Bin: filepath.Join(dir, "millpond"),
-		Data: filepath.Join(home, "data"), Run: "/tmp",
+		Data: filepath.Join(home, "data"), Run: "/tmp", Cloneflags: syscall.CLONE_NEWNS,
 		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "USER=" + plainUser},
 	}
 }
@@ -69,10 +69,18 @@ func copyProgram(from, to string) error {
 }
 
 // BecomePlainUser puts the user into copies of the files that say who exists,
-// in a mount namespace of this process, becomes him and runs the command. It
-// comes back only with an error.
+// becomes him and runs the command. It comes back only with an error. The
+// process must have been started in a mount namespace of its own (Setup.Cloneflags):
+// unshare would speak for one thread only, and the next mount may be another's.
 func BecomePlainUser(command []string) error {
-	if err := errors.Join(syscall.Unshare(syscall.CLONE_NEWNS), syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, "")); err != nil {
+	ours, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return err
+	}
+	if theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid())); err != nil || ours == theirs {
+		return fmt.Errorf("this process shares its mounts with its parent: %w", err)
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
 		return err
 	}
 	id := strconv.Itoa(plainID)

@@ -43,6 +43,8 @@ type Setup struct {
 	Data string   // the data folder, the caller's to remove; "" = a fresh one
 	Dir  string   // its working folder; "" = the test's
 	Run  string   // where it makes its run folder; "" = as the test's own user
+
+	Cloneflags uintptr // namespaces of its own
 }
 
 // Admin is what admin.json tells.
@@ -156,6 +158,7 @@ func (s *Server) Up() {
 	args := slices.Concat(s.setup.Via, []string{bin, "up", "--data", s.Data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"}, s.setup.Args)
 	s.cmd = exec.CommandContext(context.Background(), args[0], args[1:]...)
 	s.cmd.Stderr, s.cmd.Env, s.cmd.Dir = s.logs, s.setup.Env, s.setup.Dir
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: s.setup.Cloneflags}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.tb.Fatal(err)
