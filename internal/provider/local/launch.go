@@ -157,10 +157,7 @@ func fileSum(path string) (string, error) {
 // startHost starts a node host that takes over lock. What an earlier one left
 // is cleared first, and the end of its machines told.
 func (p *Provider) startHost(ctx context.Context, lock *os.File) error {
-	p.lost()
-	p.mu.Lock()
-	p.launch++ // before its socket is there, so that who is connected to it knows this number
-	p.mu.Unlock()
+	p.lost(true)
 	if err := removeCgroups(p.name, p.ids); err != nil {
 		p.config.Log.Warn("control groups of an earlier node host stay", "error", err)
 	}

@@ -96,7 +96,7 @@ func (p *Provider) watch(ctx context.Context, ready chan<- error) {
 		// The next dial starts another; when it cannot, the machines are gone all the same.
 		p.config.Log.Warn("the node host is gone", "cause", err)
 		if conn == nil {
-			p.lost()
+			p.lost(false)
 		}
 		if !pause(ctx, retryEvery) {
 			return
@@ -113,10 +113,16 @@ func (p *Provider) ended(m provider.Instance) {
 	p.exits.put(m)
 }
 
-// lost tells the end of every machine of a node host that died.
-func (p *Provider) lost() {
+// lost tells the end of every machine of a node host that died. With next a new
+// launch begins in the same breath, before its socket is there: who is connected
+// to it knows its number, and an answer of the old one that is still being read
+// finds another number than its own, or is among what is told here.
+func (p *Provider) lost(next bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if next {
+		p.launch++
+	}
 	for id, boot := range p.known {
 		p.exits.put(provider.Instance{ID: id, BootID: boot, Lost: true})
 	}
