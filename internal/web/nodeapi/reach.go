@@ -99,12 +99,23 @@ func (g *Gateway) ReadFile(ctx context.Context, nodeUID, path string, offset, le
 	if err != nil {
 		return pool.File{}, nil, err
 	}
-	return fileOf(got.File), body{stream, end}, nil
+	return fileOf(got.File), body{ctx, stream, end}, nil
 }
 
 type body struct {
-	io.Reader
-	end func()
+	ctx    context.Context
+	stream io.Reader
+	end    func()
+}
+
+// Read never lets the end of the request pass for the end of the file: a
+// stream we close may answer with EOF.
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.stream.Read(p)
+	if errors.Is(err, io.EOF) && b.ctx.Err() != nil {
+		err = b.ctx.Err()
+	}
+	return n, err
 }
 
 func (b body) Close() error {
