@@ -206,8 +206,9 @@ func TestSSHTerminal(t *testing.T) {
 	if err := s.WindowChange(50, 132); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(in, "stty size; echo mark''2\n")
-	if got := until(t, out, "mark2"); !strings.Contains(got, "50 132") {
+	// The change and what is typed after it go two ways through the server; either may come first.
+	fmt.Fprint(in, "n=0; until stty size | grep -q '50 132' || [ $n = 1000 ]; do n=$((n+1)); done; stty size; echo mark''2\n")
+	if got := until(t, out, "mark2"); !strings.Contains(got, "50 132\r\nmark2") {
 		t.Errorf("after the change: %q", got)
 	}
 	fmt.Fprint(in, "exit 5\n")
