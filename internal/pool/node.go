@@ -133,7 +133,8 @@ type RecentTask struct {
 
 // NodeStore keeps nodes. Errors: NodeNotFound.
 type NodeStore interface {
-	// AddNodes writes new nodes of a pool whose Rev is still rev.
+	// AddNodes writes new nodes of a pool that is not being deleted
+	// (PoolBeingDeleted).
 	AddNodes(ctx context.Context, nodes []*Node, by Event) error
 	GetNode(ctx context.Context, poolUID, id string) (*Node, error)
 	NodeByUID(ctx context.Context, uid string) (*Node, error)

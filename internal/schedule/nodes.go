@@ -175,7 +175,7 @@ func (s *Scheduler) nodeFailed(ctx context.Context, n *pool.Node, why error) err
 		}
 		s.Log.Warn("node start", "node", n.ID, "error", why)
 		n.Booted()
-		n.Errors = []pool.NodeError{{Code: "NodeStartFailed", Message: reason(why)}}
+		n.Errors = []pool.NodeError{{Code: "NodeStartFailed", Message: reason("The machine could not be started", why)}}
 		if n.State == pool.NodeStarting { // a lost machine that cannot come back
 			n.State, n.StateAt = pool.NodeUnusable, s.Clock.Now()
 			return nil

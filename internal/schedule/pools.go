@@ -161,15 +161,16 @@ func passing(ctx context.Context, err error) bool {
 func imageError(err error) pool.ResizeError {
 	return pool.ResizeError{Code: "AllocationFailed",
 		Message: "Desired number of dedicated nodes could not be allocated",
-		Values:  [][2]string{{"Reason", reason(err)}}}
+		Values:  [][2]string{{"Reason", reason("The image of the pool could not be made ready", err)}}}
 }
 
-// reason is the part of an error that a client may read.
-func reason(err error) string {
+// reason is the part of an error that a client may read; what says what failed
+// where the error is no noun's.
+func reason(what string, err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Message != "" {
 		return f.Message
 	}
-	return "The image of the pool could not be made ready: " + err.Error()
+	return what + ": " + err.Error()
 }
 
 func ignorePoolGone(err error) error {
